@@ -1,0 +1,3 @@
+"""Instruction tuning on templated task mixtures, in JAX, from a laptop to a pod. See README.md for the way in."""
+
+__version__ = "0.1.0"

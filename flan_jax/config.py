@@ -1,0 +1,391 @@
+"""Every setting, once: frozen pydantic models, read from a sparse YAML file and `a.b=c` overrides.
+
+A file holds only what differs from the defaults below. Unknown keys and wrong types are refused with one sentence
+that names the file, the key, what was found and what is allowed. Each field says whether a resumed run must keep it
+(`fixed`) or may change it (`free`); `differences` compares two configs by that mark. Nothing here imports JAX.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from flan_jax.errors import InputError
+
+
+def fixed(default: Any = ..., description: str = "", **limits: Any) -> Any:
+    """A field that a resumed run must keep."""
+    return Field(default, description=description, json_schema_extra={"resume": "fixed"}, **limits)
+
+
+def free(default: Any = ..., description: str = "", **limits: Any) -> Any:
+    """A field that a resumed run may change."""
+    return Field(default, description=description, json_schema_extra={"resume": "free"}, **limits)
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class RunConfig(Section):
+    """Where the run lives, and its seed."""
+
+    dir: str = free("runs/default", "Folder of the run; the same folder starts and resumes it.")
+    seed: int = fixed(0, "Seed of new weights, dropout and data order.", ge=0, lt=2**31)
+
+
+class ModelConfig(Section):
+    """The pretrained model and how it computes."""
+
+    path: str | None = fixed(None, "Hugging Face model directory, or a .gguf file; none with `architecture`.")
+    tokenizer: str | None = fixed(None, "Tokenizer directory or file; none: beside the weights.")
+    architecture: dict[str, Any] | None = fixed(
+        None, "Settings in the form of a Hugging Face config.json, to start from random weights."
+    )
+    compute_dtype: Literal["bfloat16", "float32"] = fixed("bfloat16", "Type of activations and matrix products.")
+    frozen_dtype: Literal["bfloat16", "float32"] = fixed("bfloat16", "Type in which weights that are not tuned are kept.")
+    remat: Literal["none", "dots", "full"] = free("none", "What the backward pass computes again to save memory.")
+    scan_unroll: int = free(1, "Layers unrolled in one step of the layer scan.", ge=1)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ModelConfig:
+        if self.path is not None and self.architecture is not None:
+            raise ValueError("give 'path' (pretrained weights) or 'architecture' (random weights), not both")
+        return self
+
+
+class LoraConfig(Section):
+    """Low-rank adapters (Hu et al., 2021)."""
+
+    rank: int = fixed(16, "Rank of the adapters.", ge=1)
+    alpha: float = fixed(32.0, "Scale numerator: alpha / rank, or alpha / sqrt(rank) for rslora.", gt=0)
+    scaling: Literal["lora", "rslora"] = fixed("lora", "lora: alpha / rank; rslora: alpha / sqrt(rank).")
+    dropout: float = fixed(0.0, "Dropout rate on the adapter's input.", ge=0, lt=1)
+    targets: tuple[str, ...] = fixed(
+        ("all-linear",), "Projections that get an adapter, by our name or Hugging Face's; all-linear: every one."
+    )
+    adapter: str | None = fixed(None, "PEFT adapter directory to start from; none: a fresh adapter.")
+
+
+class TuningConfig(Section):
+    """What is trained."""
+
+    method: Literal["lora", "full"] = fixed("lora", "lora: adapters only; full: every weight.")
+    lora: LoraConfig = LoraConfig()
+
+
+class ChatConfig(Section):
+    """How examples become conversations for a model with a chat template."""
+
+    system: str = fixed("default", "none: no system turn; default: what the template inserts by itself; else the text.")
+
+
+class MixingConfig(Section):
+    """How many examples of each task a window holds."""
+
+    rule: Literal["proportional", "equal", "rates"] = fixed(
+        "proportional", "proportional: by example count up to `maximum`; equal; rates: the numbers in the mixture."
+    )
+    maximum: int = fixed(3000, "Largest example count that counts for proportional mixing.", ge=1)
+    temperature: float = fixed(1.0, "Rates are raised to 1 / temperature.", gt=0)
+
+
+class Stage(Section):
+    """Rates that hold from a step on."""
+
+    from_step: int = fixed(..., "First optimizer step of the stage; it begins at the next window boundary.", ge=0)
+    rates: dict[str, float] = fixed(..., "Rate of every task of the mixture; a task left out has rate 0.")
+
+
+class DataConfig(Section):
+    """The mixture, how it is phrased, and where its tokens are stored."""
+
+    mixture: str | tuple[str, ...] | dict[str, float] = fixed(
+        "starter", "A mixture's or task's name, a list of task names, or task names with rates."
+    )
+    modules: tuple[str, ...] = fixed((), "Python files or packages that register more tasks.")
+    sources: dict[str, str] = fixed({}, "Local file or folder to read instead of a task's own source, by task name.")
+    hold_out: tuple[str, ...] = fixed((), "Clusters no task of which may be trained on; they are evaluated as unseen.")
+    template_mode: Literal["instruction", "name", "none"] = fixed(
+        "instruction", "instruction: a template; name: data-set name and input; none: the input alone."
+    )
+    options: Literal["shown", "hidden"] = fixed("shown", "Whether answer options are listed in the prompt.")
+    option_style: Literal["dash", "letters", "numbers"] = fixed("dash", "How options that are shown are marked.")
+    renderings: int = fixed(1, "How many different renderings of each example are stored.", ge=1)
+    render_seed: int = fixed(0, "Seed of template choice and option order.", ge=0)
+    form: Literal["auto", "chat", "text"] = fixed(
+        "auto", "chat: the tokenizer's chat template; text: prompt and target; auto: chat where there is a template."
+    )
+    too_long: Literal["drop", "cut_input"] = fixed(
+        "drop", "An example longer than the row: drop (counted), or cut the end of its input (text form only)."
+    )
+    max_examples: int | None = fixed(30_000, "Most training examples of a task; none: all.", ge=1)
+    validation_examples: int = fixed(200, "Most evaluation examples of a task.", ge=1)
+    mixing: MixingConfig = MixingConfig()
+    stages: tuple[Stage, ...] = fixed((), "Rates that change over the steps; empty: the mixture's own throughout.")
+    store: str | None = free(None, "Folder (or gs:// address) of the token store; none: store/ in the run folder.")
+    cache_dir: str | None = free(None, "Local folder for a copied gs:// store; none: the user's cache folder.")
+    workers: int = free(2, "Threads that read and assemble batches ahead of the step.", ge=0)
+
+
+class BatchConfig(Section):
+    """Shape of a batch; all sizes are for all hosts together."""
+
+    rows: int = fixed(8, "Packed rows of one optimizer step.", ge=1)
+    length: int = fixed(512, "Tokens of a decoder-only row.", ge=8)
+    input_length: int = fixed(512, "Input tokens of an encoder-decoder row.", ge=8)
+    target_length: int = fixed(128, "Target tokens of an encoder-decoder row.", ge=8)
+    accumulation: int = fixed(1, "Micro-batches one step is split into; divides `rows`.", ge=1)
+    window_batches: int = fixed(64, "Least number of batches planned and packed together.", ge=1)
+
+    @model_validator(mode="after")
+    def _divides(self) -> BatchConfig:
+        if self.rows % self.accumulation:
+            raise ValueError(f"'rows' ({self.rows}) must be a multiple of 'accumulation' ({self.accumulation})")
+        return self
+
+
+class OptimizerConfig(Section):
+    """The update rule."""
+
+    name: Literal["adamw", "adafactor"] = fixed("adamw", "adamw or adafactor (per layer on stacked weights).")
+    learning_rate: float = fixed(2e-4, "Peak learning rate.", gt=0)
+    b1: float = fixed(0.9, "AdamW: decay of the first moment.", ge=0, lt=1)
+    b2: float = fixed(0.999, "AdamW: decay of the second moment.", ge=0, lt=1)
+    eps: float = fixed(1e-8, "AdamW: added to the root of the second moment.", gt=0)
+    weight_decay: float = fixed(0.0, "Decoupled weight decay rate, on matrices only.", ge=0)
+    decay_rate: float = fixed(0.8, "Adafactor: exponent of the second-moment decay.", gt=0, le=1)
+    multiply_by_parameter_scale: bool = fixed(True, "Adafactor: scale the update by the parameter's RMS.")
+    clip_norm: float | None = fixed(1.0, "Largest global gradient norm; none: no clipping.", gt=0)
+
+
+class ScheduleConfig(Section):
+    """The learning rate over the steps."""
+
+    kind: Literal["constant", "linear", "cosine"] = fixed("cosine", "Shape after the warm-up.")
+    warmup_steps: int = fixed(0, "Steps from 0 to the peak.", ge=0)
+    final_ratio: float = fixed(0.0, "Last learning rate over the peak (linear, cosine).", ge=0, le=1)
+
+
+class TrainConfig(Section):
+    """How long to train."""
+
+    steps: int = fixed(1000, "Optimizer steps.", ge=1)
+
+
+class MeshConfig(Section):
+    """Devices along each axis."""
+
+    data: int = free(-1, "Batch copies; -1: all devices that the other axes leave.", ge=-1)
+    fsdp: int = free(1, "Shards of weights and batch.", ge=1)
+    tensor: int = free(1, "Shards of heads, MLP and vocabulary.", ge=1)
+
+
+class CheckpointConfig(Section):
+    """When state is saved and what is kept."""
+
+    every_steps: int = free(500, "Steps between checkpoints; one is always saved at the end.", ge=1)
+    keep: int = free(2, "Newest checkpoints that are kept.", ge=1)
+    best_metric: str | None = free(None, "Metric whose best checkpoint is kept too, e.g. seen/mean; higher is better.")
+
+
+class EvaluationConfig(Section):
+    """What is measured, and when."""
+
+    every_steps: int | None = free(None, "Steps between evaluations in the loop; none: no evaluation in the loop.", ge=1)
+    examples: int = free(100, "Most examples of a task.", ge=1)
+    tasks: tuple[str, ...] | None = free(None, "Tasks to evaluate; none: the mixture's, and the held-out clusters'.")
+    rows: int = free(8, "Rows of an evaluation batch, all hosts together.", ge=1)
+    max_tokens: int = free(16, "Tokens of a generated answer.", ge=1)
+    max_reasoning_tokens: int = free(48, "Tokens of a generated answer with a chain of thought.", ge=1)
+    patience: int | None = free(None, "Evaluations without a better `checkpoint.best_metric` before stopping early.", ge=1)
+
+
+class GenerationConfig(Section):
+    """How text is sampled."""
+
+    max_tokens: int = free(128, "Most new tokens.", ge=1)
+    temperature: float = free(0.0, "0: greedy; else the logits are divided by it.", ge=0)
+    top_k: int = free(0, "Sample from the k likeliest tokens; 0: no limit.", ge=0)
+    top_p: float = free(1.0, "Sample from the likeliest tokens of this total probability.", gt=0, le=1)
+    seed: int = free(0, "Seed of sampling.", ge=0)
+
+
+class LoggingConfig(Section):
+    """What is written about the run."""
+
+    every_steps: int = free(10, "Steps between logged metrics.", ge=1)
+    tensorboard: bool = free(True, "Write TensorBoard event files.")
+    compilation_cache: str | None = free(None, "Folder of JAX's compilation cache; none: the user's cache; '': off.")
+
+
+class Config(Section):
+    """One run, whole."""
+
+    run: RunConfig = RunConfig()
+    model: ModelConfig = ModelConfig()
+    tuning: TuningConfig = TuningConfig()
+    data: DataConfig = DataConfig()
+    chat: ChatConfig = ChatConfig()
+    batch: BatchConfig = BatchConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    train: TrainConfig = TrainConfig()
+    mesh: MeshConfig = MeshConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    generation: GenerationConfig = GenerationConfig()
+    logging: LoggingConfig = LoggingConfig()
+
+    @property
+    def store_dir(self) -> str:
+        """Folder or address of the token store."""
+        return self.data.store or str(Path(self.run.dir) / "store")
+
+    def to_yaml(self) -> str:
+        """The resolved config, every field of it, as YAML text."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The config in the YAML file at `path`, with `a.b=c` overrides applied.
+
+    Raises:
+        InputError: the file is missing or no YAML mapping, a key is unknown, a value has the wrong type, or an override
+            is not of the form a.b=c.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as e:
+        raise InputError(f"run config '{path}': cannot be read ({e.strerror}); give the path of a YAML file") from e
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        place = getattr(e, "problem_mark", None)
+        line = f" line {place.line + 1}" if place else ""
+        raise InputError(f"run config '{path}'{line}: not valid YAML ({getattr(e, 'problem', e)})") from e
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise InputError(f"run config '{path}': must hold a mapping of sections, found a {type(tree).__name__}")
+    for override in overrides:
+        _apply_override(tree, override)
+    return parse_config(tree, f"run config '{path}'")
+
+
+def parse_config(tree: Mapping[str, Any], where: str) -> Config:
+    """The config of a plain mapping; `where` opens the error sentence."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as e:
+        raise InputError(f"{where}: {_explain(e)}") from e
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise InputError(f"override '{override}': must have the form section.key=value, e.g. train.steps=100")
+    *parents, last = key.strip().split(".")
+    node = tree
+    for depth, parent in enumerate(parents):
+        child = node.setdefault(parent, {})
+        if child is None:
+            child = node[parent] = {}
+        if not isinstance(child, dict):
+            raise InputError(f"override '{override}': '{'.'.join(parents[: depth + 1])}' is a value, not a section")
+        node = child
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise InputError(f"override '{override}': '{text}' is not a valid YAML value") from e
+    # YAML 1.1 reads 1e-4 as text; a number is what was meant
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    node[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem as one sentence part, with the nearest known key for an unknown one."""
+    problem = error.errors()[0]
+    place = [str(part) for part in problem["loc"] if not _is_union_tag(part)]
+    key = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        section = _section_at(place[:-1])
+        names = list(section.model_fields) if section else []
+        near = _nearest(place[-1], place[:-1], names)
+        allowed = f"; did you mean '{near}'?" if near else f"; allowed here: {', '.join(names)}"
+        return f"unknown key '{key}'{allowed}"
+    if problem["type"] == "value_error":
+        return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
+    found = problem["input"]
+    return f"key '{key}': {problem['msg'][0].lower()}{problem['msg'][1:]}, found {found!r} ({type(found).__name__})"
+
+
+def _is_union_tag(part: Any) -> bool:
+    return isinstance(part, str) and (part in ("str", "int", "float") or "[" in part)
+
+
+def _section_at(place: Sequence[str]) -> type[Section] | None:
+    section: type[Section] | None = Config
+    for part in place:
+        if section is None or part not in section.model_fields:
+            return None
+        section = _section_type(section.model_fields[part].annotation)
+    return section
+
+
+def _section_type(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is tuple:
+        return next((s for s in map(_section_type, typing.get_args(annotation)) if s), None)
+    return None
+
+
+def _nearest(name: str, parents: Sequence[str], names: Sequence[str]) -> str | None:
+    """The likeliest meant key: a near name in the same section, else the same or a near name in another one."""
+    near = difflib.get_close_matches(name, names, 1, 0.6)
+    if near:
+        return ".".join([*parents, near[0]])
+    everywhere = {key.rpartition(".")[2]: key for key, _ in fields()}
+    near = difflib.get_close_matches(name, list(everywhere), 1, 0.8)
+    return everywhere[near[0]] if near else None
+
+
+def fields(section: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every setting as (dotted key, 'fixed' or 'free')."""
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from fields(inner, f"{prefix}{name}.")
+        else:
+            extra = field.json_schema_extra
+            assert isinstance(extra, dict), f"config field {prefix}{name} has no resume mark"
+            yield f"{prefix}{name}", str(extra["resume"])
+
+
+def value_at(config: Config, key: str) -> Any:
+    """The value of a dotted key."""
+    node: Any = config
+    for part in key.split("."):
+        node = getattr(node, part)
+    return node
+
+
+def differences(old: Config, new: Config, mark: Literal["fixed", "free"]) -> dict[str, tuple[Any, Any]]:
+    """The settings with this resume mark whose values differ, as key: (old, new)."""
+    pairs = {key: (value_at(old, key), value_at(new, key)) for key, resume in fields() if resume == mark}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
