@@ -53,6 +53,7 @@ class ModelConfig(Section):
     )
     compute_dtype: Literal["bfloat16", "float32"] = fixed("bfloat16", "Type of activations and matrix products.")
     frozen_dtype: Literal["bfloat16", "float32"] = fixed("bfloat16", "Type in which weights that are not tuned are kept.")
+    dropout: float | None = fixed(None, "Dropout rate in training; none: the architecture's own.", ge=0, lt=1)
     remat: Literal["none", "dots", "full"] = free("none", "What the backward pass computes again to save memory.")
     scan_unroll: int = free(1, "Layers unrolled in one step of the layer scan.", ge=1)
 
