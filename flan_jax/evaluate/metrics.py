@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU
 
 RANKED = "accuracy"  # the one metric that is computed from the chosen option, not from a generated text
+TEXT_METRICS = ("exact_match", "token_f1", "bleu", "rouge_l")
 _BLEU_ORDER = 4
 
 
@@ -66,16 +67,14 @@ def text_score(metric: str, predictions: Sequence[str | None], references: Seque
     Raises:
         InputError: the metric is not one of those named, or an example has no reference.
     """
-    if metric not in _TEXT_METRICS and metric != "bleu":
-        raise InputError(
-            f"metric '{metric}': unknown for generated text; allowed: {', '.join([*_TEXT_METRICS, 'bleu'])}"
-        )
+    if metric not in TEXT_METRICS:
+        raise InputError(f"metric '{metric}': unknown for generated text; allowed: {', '.join(TEXT_METRICS)}")
     for index, accepted in enumerate(references):
         if not accepted:
             raise InputError(f"metric '{metric}': example {index} has no reference answer; give at least one")
     if metric == "bleu":
         return _bleu(predictions, references)
-    compare = _TEXT_METRICS[metric]
+    compare = _AVERAGED[metric]
     pairs = zip(predictions, references, strict=True)
     return _averaged(metric, [0.0 if text is None else 100.0 * compare(text, accepted) for text, accepted in pairs])
 
@@ -174,7 +173,7 @@ def _rouge_l(prediction: str, references: Sequence[str]) -> float:
     return _rouge_scorer().score_multi(references, prediction)["rougeL"].fmeasure
 
 
-_TEXT_METRICS = {"exact_match": _exact_match, "token_f1": _token_f1, "rouge_l": _rouge_l}
+_AVERAGED = {"exact_match": _exact_match, "token_f1": _token_f1, "rouge_l": _rouge_l}
 
 
 @functools.cache
