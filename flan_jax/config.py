@@ -52,7 +52,9 @@ class ModelConfig(Section):
         None, "Settings in the form of a Hugging Face config.json, to start from random weights."
     )
     compute_dtype: Literal["bfloat16", "float32"] = fixed("bfloat16", "Type of activations and matrix products.")
-    frozen_dtype: Literal["bfloat16", "float32"] = fixed("bfloat16", "Type in which weights that are not tuned are kept.")
+    frozen_dtype: Literal["bfloat16", "float32"] = fixed(
+        "bfloat16", "Type in which weights that are not tuned are kept."
+    )
     dropout: float | None = fixed(None, "Dropout rate in training; none: the architecture's own.", ge=0, lt=1)
     remat: Literal["none", "dots", "full"] = free("none", "What the backward pass computes again to save memory.")
     scan_unroll: int = free(1, "Layers unrolled in one step of the layer scan.", ge=1)
@@ -202,13 +204,17 @@ class CheckpointConfig(Section):
 class EvaluationConfig(Section):
     """What is measured, and when."""
 
-    every_steps: int | None = free(None, "Steps between evaluations in the loop; none: no evaluation in the loop.", ge=1)
+    every_steps: int | None = free(
+        None, "Steps between evaluations in the loop; none: no evaluation in the loop.", ge=1
+    )
     examples: int = free(100, "Most examples of a task.", ge=1)
     tasks: tuple[str, ...] | None = free(None, "Tasks to evaluate; none: the mixture's, and the held-out clusters'.")
     rows: int = free(8, "Rows of an evaluation batch, all hosts together.", ge=1)
     max_tokens: int = free(16, "Tokens of a generated answer.", ge=1)
     max_reasoning_tokens: int = free(48, "Tokens of a generated answer with a chain of thought.", ge=1)
-    patience: int | None = free(None, "Evaluations without a better `checkpoint.best_metric` before stopping early.", ge=1)
+    patience: int | None = free(
+        None, "Evaluations without a better `checkpoint.best_metric` before stopping early.", ge=1
+    )
 
 
 class GenerationConfig(Section):
@@ -320,7 +326,8 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 
 def _explain(error: ValidationError) -> str:
     """The first problem as one sentence part, with the nearest known key for an unknown one."""
-    problem = error.errors()[0]
+    # a mistyped key is often also a missing one: the mistyping says more
+    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"] if not _is_union_tag(part)]
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
@@ -341,7 +348,7 @@ def _is_union_tag(part: Any) -> bool:
 
 def _section_at(place: Sequence[str]) -> type[Section] | None:
     section: type[Section] | None = Config
-    for part in place:
+    for part in (part for part in place if not part.isdigit()):
         if section is None or part not in section.model_fields:
             return None
         section = _section_type(section.model_fields[part].annotation)
@@ -357,11 +364,17 @@ def _section_type(annotation: Any) -> type[Section] | None:
 
 
 def _nearest(name: str, parents: Sequence[str], names: Sequence[str]) -> str | None:
-    """The likeliest meant key: a near name in the same section, else the same or a near name in another one."""
+    """The likeliest meant key: the same name in another section, a near one in this section, a near one anywhere."""
+    everywhere: dict[str, str] = {}
+    for key, _ in fields():
+        section = key.rpartition(".")[0]
+        everywhere.setdefault(section.rpartition(".")[2], section)
+        everywhere.setdefault(key.rpartition(".")[2], key)
+    if name in everywhere:
+        return everywhere[name]
     near = difflib.get_close_matches(name, names, 1, 0.6)
     if near:
         return ".".join([*parents, near[0]])
-    everywhere = {key.rpartition(".")[2]: key for key, _ in fields()}
     near = difflib.get_close_matches(name, list(everywhere), 1, 0.8)
     return everywhere[near[0]] if near else None
 

@@ -22,8 +22,12 @@ app.add_typer(tasks_app, name="tasks")
 app.add_typer(store_app, name="store")
 app.add_typer(config_app, name="config")
 
-ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, or the name of a bundled one (quickstart).")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Settings that differ from the file's.")]
+ConfigPath = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file, or the name of a bundled one (quickstart).")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[a.b=c ...]", help="Settings that differ from the file's.")
+]
 RunOrConfig = Annotated[str, typer.Argument(metavar="RUN_OR_CONFIG", help="Run folder, YAML file, or bundled config.")]
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="latest, best, untuned (the model before tuning), or a step number.")
@@ -50,14 +54,14 @@ def tasks_show(
     mode: Annotated[str, typer.Option(help="instruction, name or none.")] = "instruction",
     options: Annotated[str, typer.Option(help="shown or hidden.")] = "shown",
     split: Annotated[str, typer.Option(help="Split to read.")] = "train",
-    source: Annotated[str | None, typer.Option(help="Local file or folder to read instead of the task's source.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Local file or folder to read instead of the task's source.")
+    ] = None,
 ) -> None:
     """Show a task: where it comes from, and its templates filled in with real examples."""
     from flan_jax.cli import tasks
 
-    tasks.show_task(
-        task, tuple(modules or ()), count=examples, mode=mode, options=options, split=split, source=source
-    )
+    tasks.show_task(task, tuple(modules or ()), count=examples, mode=mode, options=options, split=split, source=source)
 
 
 @config_app.command("schema")

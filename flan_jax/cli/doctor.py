@@ -60,7 +60,9 @@ def _devices() -> Table:
     for device in jax.devices():
         stats = device.memory_stats() or {}
         limit = stats.get("bytes_limit")
-        memory = f"{stats.get('bytes_in_use', 0) / 2**30:.1f} of {limit / 2**30:.1f} GiB used" if limit else "the host's"
+        memory = (
+            f"{stats.get('bytes_in_use', 0) / 2**30:.1f} of {limit / 2**30:.1f} GiB used" if limit else "the host's"
+        )
         table.add_row(str(device.process_index), str(device.id), device.device_kind, device.platform, memory)
     return table
 
