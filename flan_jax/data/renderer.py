@@ -1,0 +1,229 @@
+"""Puts one example into words: template, options and target, with every choice keyed.
+
+No choice depends on the order of reading, the host or the process: the template follows from (render seed, task,
+example id) and the rendering's number, the order of options and the choice among accepted answers from all four.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flan_jax.data.choices import Style, bits, option_marks, options_block, shuffled, walk
+from flan_jax.data.spec import ANSWER, MESSAGES, Fields, TaskSpec
+from flan_jax.data.templates import OPTIONS, FieldError, Pattern, literal
+from flan_jax.errors import InputError
+from flan_jax.formats.chat import Message
+
+Mode = Literal["instruction", "name", "none"]
+
+NO_TEMPLATE = -1
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One rendering of one example.
+
+    Attributes:
+        task: name of the task.
+        example_id: place of the example in its split, counted after `map`; skipped records count.
+        rendering: which of the example's renderings.
+        template_id: number of the template; NO_TEMPLATE in the modes `name` and `none` and for conversations.
+        messages: the turns; the last one is the assistant's, the target.
+        options: target text of every option in the order shown; () where the answer is not one of several.
+        answer_index: place of the answer in `options`.
+        references: accepted targets.
+    """
+
+    task: str
+    example_id: int
+    rendering: int
+    template_id: int
+    messages: tuple[Message, ...]
+    options: tuple[str, ...] = ()
+    answer_index: int | None = None
+    references: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The desired output."""
+        return self.messages[-1].content
+
+
+@dataclass(frozen=True)
+class Phrasing:
+    """A template ready to be filled."""
+
+    template_id: int
+    prompt: Pattern
+    target: Pattern
+    inverted: bool
+
+
+class Renderer:
+    """Renders the examples of one task in one way; made once, called for every example."""
+
+    def __init__(self, spec: TaskSpec, *, mode: Mode, options_shown: bool, option_style: Style, seed: int):
+        """Prepares the task's templates.
+
+        Args:
+            spec: the task.
+            mode: instruction: a template; name: data-set name and input; none: the input alone.
+            options_shown: whether the prompt lists the answer options.
+            option_style: how they are marked; with letters and numbers that are shown, the mark is the answer.
+            seed: of template choice, option order and choice among accepted answers.
+        """
+        self.spec = spec
+        self._shown = options_shown and spec.options is not None
+        self._style: Style = option_style if self._shown else "dash"
+        self._seed = seed
+        self.phrasings = self._phrasings(mode)
+        self._straight = tuple(phrasing for phrasing in self.phrasings if not phrasing.inverted)
+
+    def _phrasings(self, mode: Mode) -> tuple[Phrasing, ...]:
+        spec = self.spec
+        if mode == "instruction":
+            pairs = enumerate(zip(spec.templates, spec.patterns, strict=True))
+            return tuple(
+                Phrasing(number, self._with_options(prompt, template.inverted), target, template.inverted)
+                for number, (template, (prompt, target)) in pairs
+            )
+        if not spec.inputs:
+            return ()
+        prefix = f"[{spec.dataset_name or spec.name}] " if mode == "name" else ""
+        prompt = self._with_options(literal(prefix) + spec.inputs_pattern, False)
+        return (Phrasing(NO_TEMPLATE, prompt, spec.target_pattern, False),)
+
+    def _with_options(self, prompt: Pattern, inverted: bool) -> Pattern:
+        if self.spec.options is None:
+            return prompt
+        if not self._shown:
+            return prompt.without_options()
+        return prompt if inverted else prompt.with_options()
+
+    def render(
+        self, fields: Fields, *, example_id: int, rendering: int, evaluation: bool = False, split: str = "train"
+    ) -> Example:
+        """One rendering of one example.
+
+        Renderings of an example use different templates while there are enough of them. With `evaluation`, inverted
+        templates are left out and the first accepted answer is the target.
+
+        Raises:
+            InputError: a field is missing or is no text, the answer is none of the options, or a turn is malformed.
+        """
+        key = f"{self._seed}\x1f{self.spec.name}\x1f{example_id}"
+        try:
+            if fields.get(MESSAGES) is not None:
+                return self._conversation(fields[MESSAGES], example_id, rendering)
+            phrasings = self._straight if evaluation else self.phrasings
+            if not phrasings:
+                raise FieldError("", "the task has no template for this mode, and the example is no conversation")
+            phrasing = phrasings[walk(len(phrasings), key, rendering)]
+            return self._fill(phrasing, fields, key, example_id, rendering, varied=not evaluation)
+        except FieldError as e:
+            raise self._refusal(e, fields, example_id, split) from e
+
+    def render_all(self, fields: Fields, *, example_id: int, split: str = "train") -> Iterator[Example]:
+        """The example in every template, in order; once where it is a conversation."""
+        if fields.get(MESSAGES) is not None or not self.phrasings:
+            yield self.render(fields, example_id=example_id, rendering=0, split=split)
+            return
+        key = f"{self._seed}\x1f{self.spec.name}\x1f{example_id}"
+        for phrasing in self.phrasings:
+            try:
+                yield self._fill(phrasing, fields, key, example_id, 0, varied=False)
+            except FieldError as e:
+                raise self._refusal(e, fields, example_id, split) from e
+
+    def _refusal(self, error: FieldError, fields: Fields, example_id: int, split: str) -> InputError:
+        known = ", ".join(f"'{name}'" for name in fields)
+        return InputError(
+            f"task '{self.spec.name}', split '{split}', example {example_id}: {error}; its fields are {known or 'none'}"
+        )
+
+    def _fill(
+        self, phrasing: Phrasing, fields: Fields, key: str, example_id: int, rendering: int, *, varied: bool
+    ) -> Example:
+        spec = self.spec
+        key = f"{key}\x1f{rendering}"
+        values = dict(fields)
+        accepted = _texts(fields, spec.answer)
+        chosen = bits(f"{key}\x1fanswer") % len(accepted) if varied and len(accepted) > 1 else 0
+        values[ANSWER] = values[spec.answer] = accepted[chosen]
+        options: tuple[str, ...] = ()
+        if spec.options is not None:
+            options = self._options(fields, key)
+            values[OPTIONS] = options_block(options, self._style)
+        prompt = phrasing.prompt.fill(values)
+        place = None
+        if phrasing.inverted:
+            target, options = phrasing.target.fill(values), ()
+            references = (target,)
+        elif options:
+            places = [_place(options, text, spec.answer) for text in accepted]
+            marks = options if self._style == "dash" else option_marks(len(options), self._style)
+            targets = tuple(self._target(phrasing.target, values, mark) for mark in marks)
+            target, references = targets[places[chosen]], _unique(targets[p] for p in places)
+            # a chain of thought belongs to its own answer: it makes no sense before the other options
+            options, place = ((), None) if spec.reasoning else (targets, places[chosen])
+        else:
+            targets = [self._target(phrasing.target, values, text) for text in accepted]
+            target, references = targets[chosen], _unique(targets)
+        turns = (Message("user", prompt), Message("assistant", target))
+        return Example(spec.name, example_id, rendering, phrasing.template_id, turns, options, place, references)
+
+    def _options(self, fields: Fields, key: str) -> tuple[str, ...]:
+        """The options, in keyed order where they are shown."""
+        listed = self.spec.options
+        texts = listed if isinstance(listed, tuple) else tuple(_texts(fields, str(listed)))
+        return shuffled(texts, f"{key}\x1foptions") if self._shown else texts
+
+    def _target(self, pattern: Pattern, values: dict[str, Any], answer: str) -> str:
+        values[ANSWER] = values[self.spec.answer] = answer
+        return pattern.fill(values)
+
+    def _conversation(self, turns: Any, example_id: int, rendering: int) -> Example:
+        messages = tuple(_message(turn, number) for number, turn in enumerate(turns))
+        if not messages:
+            raise FieldError(MESSAGES, "field 'messages' holds no turn")
+        return Example(self.spec.name, example_id, rendering, NO_TEMPLATE, messages, references=(messages[-1].content,))
+
+
+def _message(turn: Any, number: int) -> Message:
+    role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, Mapping) else (None, None)
+    if role not in ROLES or not isinstance(content, str):
+        found = f"role {role!r} and content of type {type(content).__name__}"
+        raise FieldError(
+            MESSAGES, f"turn {number} of field 'messages' has {found}; it needs a role of {', '.join(ROLES)} and text"
+        )
+    return Message(role, content)
+
+
+def _texts(fields: Fields, name: str) -> Sequence[str]:
+    """The texts of a field that holds one or a list of them."""
+    value = fields.get(name)
+    if type(value) is str:
+        return (value,)
+    if isinstance(value, (str, int, float)):
+        return (str(value),)
+    if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
+        found = "is missing" if value is None else f"holds a {type(value).__name__}, not text or a list of texts"
+        raise FieldError(name, f"field '{name}' {found}")
+    texts = [str(item) for item in value]
+    if not texts:
+        raise FieldError(name, f"field '{name}' is an empty list")
+    return texts
+
+
+def _place(options: Sequence[str], answer: str, name: str) -> int:
+    if answer not in options:
+        listed = ", ".join(repr(option) for option in options)
+        raise FieldError(name, f"answer {answer!r} is none of the options {listed}")
+    return options.index(answer)
+
+
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
