@@ -1,0 +1,1 @@
+"""Model families, their layers, adapters, and reading and writing of weights."""

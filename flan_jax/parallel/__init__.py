@@ -1,0 +1,1 @@
+"""The device mesh, sharding rules, and several processes as one run."""

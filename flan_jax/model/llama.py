@@ -1,0 +1,267 @@
+"""Llama decoders (Llama 1–3, SmolLM2, and what shares their architecture), stacked under one layer scan.
+
+Embedding → L × (RMSNorm → grouped-query attention with rotary positions → RMSNorm → SwiGLU MLP) → RMSNorm → head, tied
+to the embedding or not. Parameter paths: embedding.table, blocks.{attention_norm,attention.{query,key,value,output},
+mlp_norm,mlp.{gate,up,down}}, final_norm.scale, unembedding.table (where untied).
+
+Source: Touvron et al. 2023 (arXiv:2302.13971) section 2.2; Hugging Face's modeling_llama.py for the checkpoints' form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from flan_jax.errors import InputError
+from flan_jax.model.attention import Visibility, attend
+from flan_jax.model.layers import ComputeSettings, Embedding, Projection, RMSNorm, scan_layers
+from flan_jax.model.lora import LoraSettings, lora_for
+from flan_jax.model.rotary import Rotary, rotate, rotation
+from flan_jax.parallel.mesh import constrain
+
+Batch = Mapping[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class LlamaArchitecture:
+    """What a Llama model is; sizes by the dimension letters of `layers`."""
+
+    vocabulary: int  # V
+    width: int  # D
+    mlp: int  # F
+    layers: int  # L
+    heads: int  # N
+    kv_heads: int  # K
+    head_dim: int  # H
+    epsilon: float  # added to the mean square in norms
+    rotary: Rotary
+    is_tied: bool  # the head is the embedding
+    attention_bias: bool  # bias on query, key, value and output
+    mlp_bias: bool  # bias on gate, up and down
+    stddev: float  # of new weights
+    max_length: int  # positions the model was made for
+
+    @classmethod
+    def from_hf(cls, config: Mapping[str, Any]) -> LlamaArchitecture:
+        """Reads the keys of a Hugging Face config.json; defaults are transformers' own.
+
+        Raises:
+            InputError: a size is missing or no positive integer, heads do not group, or the activation is not SiLU.
+        """
+        size = _sizes(config)
+        heads = size("num_attention_heads")
+        kv_heads = size("num_key_value_heads", heads)
+        if heads % kv_heads:
+            raise InputError(
+                f"config.json: 'num_attention_heads' ({heads}) must be a multiple of 'num_key_value_heads' ({kv_heads})"
+            )
+        if config.get("hidden_act", "silu") != "silu":
+            raise InputError(f"config.json: 'hidden_act' must be 'silu' for Llama, found {config['hidden_act']!r}")
+        width = size("hidden_size")
+        head_dim = size("head_dim", width // heads)
+        if head_dim % 2:
+            raise InputError(f"config.json: 'head_dim' must be even for rotary positions, found {head_dim}")
+        return cls(
+            vocabulary=size("vocab_size"),
+            width=width,
+            mlp=size("intermediate_size"),
+            layers=size("num_hidden_layers"),
+            heads=heads,
+            kv_heads=kv_heads,
+            head_dim=head_dim,
+            epsilon=float(config.get("rms_norm_eps", 1e-6)),
+            rotary=Rotary.from_hf(config),
+            is_tied=bool(config.get("tie_word_embeddings", False)),
+            attention_bias=bool(config.get("attention_bias", False)),
+            mlp_bias=bool(config.get("mlp_bias", False)),
+            stddev=float(config.get("initializer_range", 0.02)),
+            max_length=size("max_position_embeddings", 2048),
+        )
+
+    def to_hf(self) -> dict[str, Any]:
+        """The keys of a config.json that transformers loads as the same model."""
+        return {
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "hidden_act": "silu",
+            "vocab_size": self.vocabulary,
+            "hidden_size": self.width,
+            "intermediate_size": self.mlp,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_dim,
+            "rms_norm_eps": self.epsilon,
+            "tie_word_embeddings": self.is_tied,
+            "attention_bias": self.attention_bias,
+            "mlp_bias": self.mlp_bias,
+            "initializer_range": self.stddev,
+            "max_position_embeddings": self.max_length,
+            **self.rotary.to_hf(),
+        }
+
+
+def _sizes(config: Mapping[str, Any]) -> Any:
+    """A reader of positive integers from `config`, with a default where the key is absent or null."""
+
+    def size(key: str, default: int | None = None) -> int:
+        value = config.get(key)
+        value = default if value is None else value
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(f"config.json: '{key}' must be a positive integer, found {value!r}")
+        return value
+
+    return size
+
+
+class Attention(nnx.Module):
+    """Grouped-query self-attention with rotary positions."""
+
+    def __init__(
+        self,
+        architecture: LlamaArchitecture,
+        path: str,
+        *,
+        rngs: nnx.Rngs,
+        settings: ComputeSettings,
+        lora: LoraSettings | None,
+    ) -> None:
+        a = architecture
+        embed = {"embed": a.width}
+        heads = {"heads": a.heads, "head_dim": a.head_dim}
+        kv_heads = {"kv_heads": a.kv_heads, "head_dim": a.head_dim}
+
+        def projection(name: str, inputs: dict[str, int], outputs: dict[str, int]) -> Projection:
+            adapter = lora_for(lora, f"{path}.{name}")
+            shared = {"stack": a.layers, "stddev": a.stddev, "rngs": rngs, "settings": settings}
+            return Projection(inputs, outputs, lora=adapter, bias=a.attention_bias, **shared)
+
+        self.query = projection("query", embed, heads)
+        self.key = projection("key", embed, kv_heads)
+        self.value = projection("value", embed, kv_heads)
+        self.output = projection("output", heads, embed)
+        self.scale = a.head_dim**-0.5
+
+    def project(
+        self, x: Float[Array, "B T D"], turn: tuple[Array, Array], keys: tuple[Key[Array, ""] | None, ...]
+    ) -> tuple[Float[Array, "B T N H"], Float[Array, "B T K H"], Float[Array, "B T K H"]]:
+        """Queries and keys, turned by their positions, and values."""
+        query = rotate(self.query(x, dropout_key=keys[0]), *turn)
+        key = rotate(self.key(x, dropout_key=keys[1]), *turn)
+        return query, key, self.value(x, dropout_key=keys[2])
+
+
+class Mlp(nnx.Module):
+    """SwiGLU: down(silu(gate(x)) · up(x))."""
+
+    def __init__(
+        self,
+        architecture: LlamaArchitecture,
+        path: str,
+        *,
+        rngs: nnx.Rngs,
+        settings: ComputeSettings,
+        lora: LoraSettings | None,
+    ) -> None:
+        a = architecture
+        embed, mlp = {"embed": a.width}, {"mlp": a.mlp}
+
+        def projection(name: str, inputs: dict[str, int], outputs: dict[str, int]) -> Projection:
+            adapter = lora_for(lora, f"{path}.{name}")
+            shared = {"stack": a.layers, "stddev": a.stddev, "rngs": rngs, "settings": settings}
+            return Projection(inputs, outputs, lora=adapter, bias=a.mlp_bias, **shared)
+
+        self.gate = projection("gate", embed, mlp)
+        self.up = projection("up", embed, mlp)
+        self.down = projection("down", mlp, embed)
+
+    def __call__(self, x: Float[Array, "B T D"], keys: tuple[Key[Array, ""] | None, ...]) -> Float[Array, "B T D"]:
+        """The MLP's output for one layer."""
+        gate, up = self.gate(x, dropout_key=keys[0]), self.up(x, dropout_key=keys[1])
+        return self.down(jax.nn.silu(gate) * up, dropout_key=keys[2])
+
+
+class Block(nnx.Module):
+    """One layer, its parameters stacked over all layers."""
+
+    def __init__(
+        self, architecture: LlamaArchitecture, *, rngs: nnx.Rngs, settings: ComputeSettings, lora: LoraSettings | None
+    ) -> None:
+        a = architecture
+        self.attention_norm = RMSNorm(a.width, epsilon=a.epsilon, stack=a.layers, settings=settings)
+        self.attention = Attention(a, "blocks.attention", rngs=rngs, settings=settings, lora=lora)
+        self.mlp_norm = RMSNorm(a.width, epsilon=a.epsilon, stack=a.layers, settings=settings)
+        self.mlp = Mlp(a, "blocks.mlp", rngs=rngs, settings=settings, lora=lora)
+
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        turn: tuple[Array, Array],
+        visibility: Visibility,
+        dropout_key: Key[Array, ""] | None,
+    ) -> tuple[Float[Array, "B T D"], tuple[Float[Array, "B T K H"], Float[Array, "B T K H"]]]:
+        """The layer's output, and its keys and values for a cache."""
+        keys = (None,) * 7 if dropout_key is None else tuple(jax.random.split(dropout_key, 7))
+        query, key, value = self.attention.project(self.attention_norm(x), turn, keys[:3])
+        attended = attend(query, key, value, visibility, scale=self.attention.scale)
+        x = x + self.attention.output(attended, dropout_key=keys[3])
+        x = x + self.mlp(self.mlp_norm(x), keys[4:])
+        return constrain(x, ("batch", "length", "act_embed")), (key, value)
+
+
+class Llama(nnx.Module):
+    """A Llama decoder; `hidden` and `head` for losses and scores, `start_decode` and `decode_step` for generation."""
+
+    kind = "decoder"
+
+    def __init__(
+        self, architecture: LlamaArchitecture, *, rngs: nnx.Rngs, settings: ComputeSettings, lora: LoraSettings | None
+    ) -> None:
+        a = architecture
+        self.settings = settings
+        self.embedding = Embedding(a.vocabulary, a.width, stddev=a.stddev, rngs=rngs, settings=settings)
+        self.blocks = Block(a, rngs=rngs, settings=settings, lora=lora)
+        self.final_norm = RMSNorm(a.width, epsilon=a.epsilon, stack=None, settings=settings)
+        self.unembedding = (
+            None if a.is_tied else Embedding(a.vocabulary, a.width, stddev=a.stddev, rngs=rngs, settings=settings)
+        )
+        self.architecture = a
+
+    def head(self) -> Float[Array, "V D"]:
+        """The output table; logits are hidden · headᵀ."""
+        return (self.embedding if self.unembedding is None else self.unembedding).table[...]
+
+    def hidden(self, batch: Batch, *, dropout_key: Key[Array, ""] | None = None) -> Float[Array, "B T D"]:
+        """Normed last states of packed rows, in the compute type.
+
+        Args:
+            batch: int32 [B, T] `inputs`, `segments` (0 is padding), `positions`, and where options share a prompt
+                `branches` (a key of branch 0 is seen by its whole segment, others by their own branch).
+            dropout_key: of the adapters' dropout; none: no dropout.
+        """
+        branches = batch.get("branches")
+        segments = batch["segments"]
+        visibility = Visibility(segments, segments, branches, branches, causal=True)
+        x, _ = self._layers(batch["inputs"], batch["positions"], visibility, dropout_key)
+        return self.final_norm(x)
+
+    def _layers(
+        self,
+        inputs: Int[Array, "B T"],
+        positions: Int[Array, "B T"],
+        visibility: Visibility,
+        dropout_key: Key[Array, ""] | None,
+    ) -> tuple[Float[Array, "B T D"], Any]:
+        turn = rotation(positions, self.architecture.rotary.frequencies(self.architecture.head_dim))
+        x = constrain(self.embedding(inputs), ("batch", "length", "act_embed"))
+        keys = None if dropout_key is None else jax.random.split(dropout_key, self.architecture.layers)
+
+        def layer(block: Block, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, None]:
+            return block(x, turn, visibility, key)[0], None
+
+        return scan_layers(self.blocks, layer, x, keys, settings=self.settings)

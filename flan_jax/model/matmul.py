@@ -1,0 +1,71 @@
+"""The one matrix product of all projections, with a backward pass that stays in the compute type.
+
+XLA's CPU backend has a native bfloat16 kernel only for bf16 × bf16 → f32: asked for bf16 → bf16 it widens both operands
+first, at half the speed. Asking for float32 and casting the result back is native, but autodiff then hands the
+transposed products a float32 cotangent beside a bf16 operand, which widens again. The custom rule below rounds the
+cotangent to the compute type and asks for float32 in both transposes. GPU and TPU accumulate in float32 inside a plain
+product already and take that one.
+
+The rule names the gradient of the kernel as well; for a frozen kernel nothing reads it and XLA drops it (held by a test
+on the compiled text).
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Contraction = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def _product(x: jax.Array, y: jax.Array, contract: Contraction, dtype: jnp.dtype) -> jax.Array:
+    """`x` · `y` over the given dimensions, accumulated in float32, rounded once to `dtype`."""
+    dimensions = (contract, ((), ()))
+
+    def wide(x: jax.Array, y: jax.Array) -> jax.Array:
+        return jax.lax.dot_general(x, y, dimensions, preferred_element_type=jnp.float32).astype(dtype)
+
+    def plain(x: jax.Array, y: jax.Array) -> jax.Array:
+        return jax.lax.dot_general(x, y, dimensions, preferred_element_type=dtype)
+
+    return jax.lax.platform_dependent(x, y, cpu=wide, default=plain)
+
+
+def project(x: Float[Array, "..."], kernel: Float[Array, "..."], contracted: int) -> Float[Array, "..."]:
+    """The last `contracted` dimensions of `x` times the first of `kernel`.
+
+    Args:
+        x: activations [..., *in] in the compute type.
+        kernel: weights [*in, *out] in their storage type; they are read in the type of `x`.
+        contracted: how many dimensions `in` has.
+
+    Returns:
+        [..., *out] in the type of `x`. The gradient of `kernel` has the storage type, rounded once.
+    """
+    return _project(x, kernel, contracted)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _project(x: jax.Array, kernel: jax.Array, contracted: int) -> jax.Array:
+    return _project_forward(x, kernel, contracted)[0]
+
+
+def _project_forward(x: jax.Array, kernel: jax.Array, contracted: int) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    inner = (tuple(range(x.ndim - contracted, x.ndim)), tuple(range(contracted)))
+    return _product(x, kernel.astype(x.dtype), inner, x.dtype), (x, kernel)
+
+
+def _project_backward(
+    contracted: int, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    leading = x.ndim - contracted
+    outer = (tuple(range(leading, cotangent.ndim)), tuple(range(contracted, kernel.ndim)))
+    x_gradient = _product(cotangent, kernel.astype(x.dtype), outer, x.dtype)
+    batch = (tuple(range(leading)), tuple(range(leading)))
+    kernel_gradient = _product(x, cotangent, batch, kernel.dtype)
+    return x_gradient, kernel_gradient
+
+
+_project.defvjp(_project_forward, _project_backward)
