@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from flan_jax.errors import InputError
 from flan_jax.model.attention import Visibility, attend
+from flan_jax.model.cache import Cache, fill_cache
 from flan_jax.model.layers import ComputeSettings, Embedding, Projection, RMSNorm, scan_layers
 from flan_jax.model.lora import LoraSettings, lora_for
 from flan_jax.model.rotary import Rotary, rotate, rotation
@@ -213,6 +215,15 @@ class Block(nnx.Module):
         x = x + self.mlp(self.mlp_norm(x), keys[4:])
         return constrain(x, ("batch", "length", "act_embed")), (key, value)
 
+    def decode(
+        self, x: Float[Array, "B 1 D"], cache: Cache, layer: Int[Array, ""], turn: tuple[Array, Array]
+    ) -> tuple[Float[Array, "B 1 D"], Cache]:
+        """The layer's output for the current token, its key and value written to the cache."""
+        query, key, value = self.attention.project(self.attention_norm(x), turn, (None,) * 3)
+        cache = cache.write(layer, key, value)
+        x = x + self.attention.output(cache.attend(layer, query, scale=self.attention.scale))
+        return x + self.mlp(self.mlp_norm(x), (None,) * 3), cache
+
 
 class Llama(nnx.Module):
     """A Llama decoder; `hidden` and `head` for losses and scores, `start_decode` and `decode_step` for generation."""
@@ -247,21 +258,50 @@ class Llama(nnx.Module):
         branches = batch.get("branches")
         segments = batch["segments"]
         visibility = Visibility(segments, segments, branches, branches, causal=True)
-        x, _ = self._layers(batch["inputs"], batch["positions"], visibility, dropout_key)
-        return self.final_norm(x)
-
-    def _layers(
-        self,
-        inputs: Int[Array, "B T"],
-        positions: Int[Array, "B T"],
-        visibility: Visibility,
-        dropout_key: Key[Array, ""] | None,
-    ) -> tuple[Float[Array, "B T D"], Any]:
-        turn = rotation(positions, self.architecture.rotary.frequencies(self.architecture.head_dim))
-        x = constrain(self.embedding(inputs), ("batch", "length", "act_embed"))
         keys = None if dropout_key is None else jax.random.split(dropout_key, self.architecture.layers)
+        turn = self._turn(batch["positions"])
 
         def layer(block: Block, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, None]:
             return block(x, turn, visibility, key)[0], None
 
-        return scan_layers(self.blocks, layer, x, keys, settings=self.settings)
+        x, _ = scan_layers(self.blocks, layer, self._embed(batch["inputs"]), keys, settings=self.settings)
+        return self.final_norm(x)
+
+    def start_decode(self, batch: Batch, *, max_new_tokens: int) -> tuple[Float[Array, "B D"], Cache]:
+        """The normed state after each prompt, and a cache with room for `max_new_tokens`.
+
+        Args:
+            batch: int32 [B, P] `inputs`, padded on the left, and `segments` (1, and 0 for padding).
+            max_new_tokens: how often `decode_step` may be called.
+        """
+        segments = batch["segments"]
+        positions = jnp.maximum(jnp.cumsum(segments, axis=1) - 1, 0)
+        visibility = Visibility(segments, segments, causal=True)
+        turn = self._turn(positions)
+
+        def layer(block: Block, x: jax.Array, _: None) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            return block(x, turn, visibility, None)
+
+        x = self._embed(batch["inputs"])
+        x, (keys, values) = scan_layers(self.blocks, layer, x, None, settings=self.settings)
+        cache = fill_cache(keys, values, segments, positions[:, -1] + 1, max_new_tokens=max_new_tokens)
+        return self.final_norm(x[:, -1]), cache
+
+    def decode_step(self, state: Cache, tokens: Int[Array, "B"]) -> tuple[Float[Array, "B D"], Cache]:
+        """The normed state after one more token a row, and the cache with it; donate `state` to write in place."""
+        turn = self._turn(state.positions[:, None])
+
+        def layer(block: Block, carry: tuple[jax.Array, Cache], i: jax.Array) -> tuple[tuple[jax.Array, Cache], None]:
+            x, cache = carry
+            return block.decode(x, cache, i, turn), None
+
+        layers = jnp.arange(self.architecture.layers, dtype=jnp.int32)
+        carry = (self._embed(tokens[:, None]), state)
+        (x, cache), _ = scan_layers(self.blocks, layer, carry, layers, settings=self.settings)
+        return self.final_norm(x[:, 0]), cache.advance()
+
+    def _turn(self, positions: Int[Array, "B T"]) -> tuple[Array, Array]:
+        return rotation(positions, self.architecture.rotary.frequencies(self.architecture.head_dim))
+
+    def _embed(self, inputs: Int[Array, "B T"]) -> Float[Array, "B T D"]:
+        return constrain(self.embedding(inputs), ("batch", "length", "act_embed"))
