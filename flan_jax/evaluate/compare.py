@@ -83,7 +83,7 @@ def _check_same(before: Evaluation, after: Evaluation) -> None:
     if differing := {task for task, _ in _contents(before).items() ^ _contents(after).items()}:
         raise InputError(
             f"evaluations '{before.label}' and '{after.label}': cannot be compared, since task '{min(differing)}' "
-            "differs in its metric or its questions, or is in only one of them; evaluate both with the same store and settings"
+            "differs in its metric or its questions, or is in only one of them; evaluate both with the same store"
         )
 
 
