@@ -1,0 +1,1 @@
+"""Training: loss, optimizer, state, step, checkpoints and the loop."""
