@@ -7,6 +7,7 @@ that names the file, the key, what was found and what is allowed. Each field say
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import types
 import typing
@@ -95,8 +96,8 @@ class ChatConfig(Section):
 class MixingConfig(Section):
     """How many examples of each task a window holds."""
 
-    rule: Literal["proportional", "equal", "rates"] = fixed(
-        "proportional", "proportional: by example count up to `maximum`; equal; rates: the numbers in the mixture."
+    rule: Literal["auto", "proportional", "equal", "rates"] = fixed(
+        "auto", "proportional: by example count up to `maximum`; equal; rates: the mixture's own; auto: these, if any."
     )
     maximum: int = fixed(3000, "Largest example count that counts for proportional mixing.", ge=1)
     temperature: float = fixed(1.0, "Rates are raised to 1 / temperature.", gt=0)
@@ -317,10 +318,8 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         raise InputError(f"override '{override}': '{text}' is not a valid YAML value") from e
     # YAML 1.1 reads 1e-4 as text; a number is what was meant
     if isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     node[last] = value
 
 

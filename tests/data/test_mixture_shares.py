@@ -1,0 +1,84 @@
+"""Rates, cursors and the shares they give."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flan_jax.config import MixingConfig, Stage
+from flan_jax.data.mixture import make_cursors, mixture_rates, stage_rates
+from flan_jax.errors import InputError
+
+SIZES = {"a": 100, "b": 1000, "c": 9000}
+NO_RATES = dict.fromkeys(SIZES)
+
+
+def test_proportional_with_a_maximum():
+    rates = mixture_rates(MixingConfig(rule="proportional", maximum=900), SIZES, NO_RATES)
+    assert rates == pytest.approx({"a": 100 / 1900, "b": 900 / 1900, "c": 900 / 1900})
+
+
+def test_temperature_flattens():
+    rates = mixture_rates(MixingConfig(rule="proportional", maximum=10_000, temperature=2), SIZES, NO_RATES)
+    roots = {task: size**0.5 for task, size in SIZES.items()}
+    assert rates == pytest.approx({task: root / sum(roots.values()) for task, root in roots.items()})
+
+
+def test_own_rates_are_taken_where_they_are_given():
+    own = {"a": 3.0, "b": 1.0, "c": 0.0}
+    assert mixture_rates(MixingConfig(), SIZES, own) == pytest.approx({"a": 0.75, "b": 0.25, "c": 0})
+    assert mixture_rates(MixingConfig(rule="equal"), SIZES, own) == pytest.approx(dict.fromkeys(SIZES, 1 / 3))
+    assert mixture_rates(MixingConfig(), SIZES, NO_RATES)["c"] == pytest.approx(3000 / 4100)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"a": 1.0, "b": None, "c": 1.0}, "task 'b' has no rate"),
+        ({"a": 1.0, "b": -1.0, "c": 1.0}, "the rate of 'b' is -1.0"),
+        ({"a": 0.0, "b": 0.0, "c": 0.0}, "no task has a rate above 0"),
+    ],
+)
+def test_bad_rates_are_refused(own, message):
+    with pytest.raises(InputError, match=message):
+        mixture_rates(MixingConfig(rule="rates"), SIZES, own)
+
+
+def test_stages_are_sorted_and_checked():
+    stages = [Stage(from_step=9, rates={"a": 1, "c": 3}), Stage(from_step=2, rates={"b": 5})]
+    assert stage_rates(stages, ("a", "b", "c")) == [
+        (2, {"a": 0.0, "b": 1.0, "c": 0.0}),
+        (9, {"a": 0.25, "b": 0.0, "c": 0.75}),
+    ]
+    with pytest.raises(InputError, match=r"data.stages from step 2: task 'd' is not in the mixture; it holds a, b"):
+        stage_rates([Stage(from_step=2, rates={"d": 1})], ("a", "b"))
+    with pytest.raises(InputError, match="two stages begin at this step"):
+        stage_rates([Stage(from_step=2, rates={"a": 1}), Stage(from_step=2, rates={"b": 1})], ("a", "b"))
+
+
+rates_of_many = st.lists(st.floats(0.001, 1), min_size=1, max_size=30)
+
+
+@given(rates_of_many, st.integers(0, 10_000), st.integers(1, 5000), st.integers(0, 5))
+@settings(max_examples=200, deadline=None)
+def test_cursors_keep_every_share_within_one_example(weights, window, window_examples, seed):
+    tasks = [f"task{number}" for number in range(len(weights))]
+    rates = {task: weight / sum(weights) for task, weight in zip(tasks, weights, strict=True)}
+    cursors = make_cursors(tasks, [rates], window_examples=window_examples, seed=seed)
+    for task, count in zip(tasks, cursors.at(window, ()), strict=True):
+        assert abs(count - rates[task] * window_examples * window) <= 1 + 1e-6 * window
+
+
+def test_shares_are_within_a_tenth_of_a_point_after_one_window():
+    random = np.random.default_rng(0)
+    weights = random.uniform(0.01, 1, 40)
+    rates = {str(number): share for number, share in enumerate((weights / weights.sum()).tolist())}
+    counts = make_cursors(list(rates), [rates], window_examples=3000, seed=1).at(1, ())
+    assert max(abs(count / sum(counts) - rate) for count, rate in zip(counts, rates.values(), strict=True)) < 0.001
+
+
+def test_a_stage_goes_on_from_where_each_task_stood():
+    cursors = make_cursors(["a", "b"], [{"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 1.0}], window_examples=10, seed=0)
+    assert cursors.at(3, (5,)) == [30, 0]
+    assert cursors.at(5, (5,)) == [50, 0]
+    assert cursors.at(7, (5,)) == [50, 20]
