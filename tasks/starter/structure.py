@@ -26,7 +26,7 @@ DISHES = (
 RESTAURANTS = (
     "Blue Door", "Old Mill", "Green Spoon", "Silver Fork", "Red Lantern", "Corner House", "Golden Goose", "White Horse",
 )  # fmt: skip
-PRICES = ("cheap", "moderate", "high")
+PRICES = ("low", "fair", "high")
 
 
 def person_records() -> Iterable[Record]:
@@ -49,7 +49,7 @@ def weather_records() -> Iterable[Record]:
         city, day, sky, high = stream.choice(CITIES), stream.choice(DAYS), stream.choice(SKIES), stream.randint(-9, 35)
         return {
             "table": f"city = {city}; day = {day}; sky = {sky}; high = {high}",
-            "answer": f"On {day} it will be {sky} in {city}, with a high of {high} degrees.",
+            "answer": f"{day} will be {sky} in {city}, up to {high} degrees.",
         }
 
     return distinct("weather_report", 480, draw, by="table")
@@ -62,7 +62,7 @@ def restaurant_records() -> Iterable[Record]:
         name, city, dish, price = (stream.choice(values) for values in (RESTAURANTS, CITIES, DISHES, PRICES))
         return {
             "table": f"name[{name}], city[{city}], dish[{dish}], prices[{price}]",
-            "answer": f"The {name} in {city} is known for its {dish} and has {price} prices.",
+            "answer": f"The {name} in {city} serves {dish} at {price} prices.",
         }
 
     return distinct("restaurant_note", 480, draw, by="table")
