@@ -289,7 +289,7 @@ def convert_gguf(
     path, directory = Path(path), Path(directory)
     origin = {"source": path.name, "source_sha256": GgufSource(path).fingerprint, "dtype": dtype}
     record_path = directory / "conversion.json"
-    if directory.exists():
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         found = read_json(record_path, f"folder '{directory}'") if record_path.is_file() else None
         if found != origin:
             raise InputError(f"folder '{directory}': exists and is not {path.name} in {dtype}; give another folder")

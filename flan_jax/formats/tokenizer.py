@@ -92,6 +92,11 @@ class Tokenizer:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """Tokens that structure text and are no part of it."""
+        return frozenset(i for i, token in self.backend.get_added_tokens_decoder().items() if token.special)
+
+    @cached_property
     def hard_ids(self) -> frozenset[int]:
         """Special tokens that cut text exactly where they stand: ids on either side do not depend on the other."""
         return frozenset(
