@@ -7,6 +7,7 @@ Nothing here reads a record or imports JAX, TensorFlow or transformers.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import importlib.metadata
@@ -16,16 +17,25 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from flan_jax.config import DataConfig
-from flan_jax.data.sources import IterableSource, Source
+from flan_jax.data.file_source import FileSource
+from flan_jax.data.files import find_files, is_folder
+from flan_jax.data.forms import form_task, split_form
+from flan_jax.data.natural_instructions import NaturalInstructionsSource
+from flan_jax.data.sources import TRAIN, VALIDATION, HoldBack, HubSource, IterableSource, Source
 from flan_jax.data.spec import MixtureSpec, TaskSpec
 from flan_jax.data.templates import Template
 from flan_jax.errors import InputError
 
 __all__ = [
+    "FileSource",
+    "HoldBack",
+    "HubSource",
     "IterableSource",
     "MixtureSpec",
+    "NaturalInstructionsSource",
     "Resolved",
     "Source",
     "TaskSpec",
@@ -42,6 +52,7 @@ __all__ = [
 
 OWN_PACKAGE = "flan_jax.tasks"
 ENTRY_POINTS = "flan_jax.tasks"
+SEQIO = "seqio:"  # opens the name of a task or mixture that is registered with SeqIO
 
 _tasks: dict[str, TaskSpec] = {}
 _mixtures: dict[str, MixtureSpec] = {}
@@ -84,7 +95,10 @@ def get_task(name: str) -> TaskSpec:
     """
     _load_own()
     if name not in _tasks:
-        raise _unknown("task", name, _tasks)
+        task = _on_the_fly(name)
+        if task is None:
+            raise _unknown("task", name, _tasks)
+        return add_task(task)
     return _tasks[name]
 
 
@@ -112,6 +126,21 @@ def mixture_names() -> list[str]:
     return sorted(_mixtures)
 
 
+def _on_the_fly(name: str) -> TaskSpec | None:
+    """The task that a name FORM:PATH stands for."""
+    if name.startswith(SEQIO):
+        return _seqio_bridge(name).seqio_task(name.removeprefix(SEQIO))
+    parts = split_form(name)
+    return form_task(*parts) if parts else None
+
+
+def _seqio_bridge(name: str) -> ModuleType:
+    try:
+        return importlib.import_module("flan_jax.data.seqio_bridge")
+    except ImportError as e:
+        raise InputError(f"task '{name}': needs SeqIO ({e}); install flan-jax[full]") from e
+
+
 def _unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(name, list(known), 3, 0.5)
     hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "see `flan-jax tasks list`"
@@ -136,10 +165,9 @@ def load_modules(modules: Iterable[str]) -> None:
 def _load_own() -> None:
     if OWN_PACKAGE in _loaded:
         return
+    # marked first: a task file may ask for another task while it is being loaded
     _loaded.add(OWN_PACKAGE)
-    package = importlib.import_module(OWN_PACKAGE)
-    for module in pkgutil.walk_packages(package.__path__, f"{OWN_PACKAGE}."):
-        importlib.import_module(module.name)
+    _import_name(OWN_PACKAGE, OWN_PACKAGE)
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         _import_name(entry.value.partition(":")[0], f"entry point '{entry.name}' of '{ENTRY_POINTS}'")
 
@@ -198,42 +226,83 @@ class Resolved:
 def resolve_mixture(data: DataConfig) -> Resolved:
     """The tasks to train on and those held out.
 
+    Of a mixture given by name, the tasks of held-out clusters are evaluated and not trained on; a held-out cluster of
+    which the mixture has no task is evaluated on all registered tasks of that cluster.
+
     Raises:
-        InputError: an unknown task, mixture or cluster; a task named for training whose cluster is held out; no task
-            left to train on.
+        InputError: an unknown task, mixture or cluster; a task named one by one for training whose cluster is held out;
+            no task left to train on; a source in `data.sources` for a task that is not used, or that is not there.
     """
     load_modules(data.modules)
     rates, is_named = _wanted(data.mixture)
-    specs = {name: get_task(name) for name in rates}
+    wanted = {name: get_task(name) for name in rates}
+    held = _held_out(data, wanted, is_named=is_named)
+    train = {name: rate for name, rate in rates.items() if name not in held}
+    if not train:
+        raise InputError(f"data.mixture {data.mixture!r}: no task is left to train on; hold out fewer clusters")
+    specs = {name: get_task(name) for name in [*train, *held]}
+    for name, path in data.sources.items():
+        if name not in specs:
+            raise InputError(f"data.sources: {_unknown('task', name, specs)} (of those that the mixture uses)")
+        specs[name] = _with_source(specs[name], path)
+    return Resolved(train, held, {name: spec.cluster for name, spec in specs.items()}, specs)
+
+
+def _wanted(mixture: str | tuple[str, ...] | Mapping[str, float]) -> tuple[dict[str, float | None], bool]:
+    """Task names with rates, and whether they were named one by one."""
+    _load_own()
+    if isinstance(mixture, str) and mixture in _mixtures:
+        tasks = _mixtures[mixture].tasks
+        return dict(tasks) if isinstance(tasks, Mapping) else dict.fromkeys(tasks), False
+    if isinstance(mixture, str):
+        mixture = (mixture,)
+        if mixture[0] not in _tasks and ":" not in mixture[0]:
+            raise _unknown("mixture or task", mixture[0], [*_mixtures, *_tasks])
+    given = dict(mixture) if isinstance(mixture, Mapping) else dict.fromkeys(mixture)
+    wanted: dict[str, float | None] = {}
+    for name, rate in given.items():
+        if name in _mixtures:
+            raise InputError(f"data.mixture: '{name}' is a mixture among tasks; name its tasks, or give it alone")
+        if name.startswith(SEQIO):
+            shares = _seqio_bridge(name).subtask_rates(name.removeprefix(SEQIO))
+            wanted |= {f"{SEQIO}{task}": _scaled(rate, share, sum(shares.values())) for task, share in shares.items()}
+        else:
+            wanted[name] = rate
+    return wanted, True
+
+
+def _scaled(rate: float | None, share: float, total: float) -> float:
+    """The rate of one task of a SeqIO mixture: its own where none is given for the mixture, else its part of that."""
+    return share if rate is None else rate * share / total
+
+
+def _held_out(data: DataConfig, wanted: Mapping[str, TaskSpec], *, is_named: bool) -> tuple[str, ...]:
     known = {spec.cluster for spec in _tasks.values()}
     for cluster in data.hold_out:
         if cluster not in known:
             raise InputError(f"data.hold_out: {_unknown('cluster', cluster, known)}")
-    held = [name for name, spec in specs.items() if spec.cluster in data.hold_out]
+    held = [name for name, spec in wanted.items() if spec.cluster in data.hold_out]
     if held and is_named:
-        cluster = specs[held[0]].cluster
+        cluster = wanted[held[0]].cluster
         raise InputError(
             f"data.mixture names '{held[0]}' for training, whose cluster '{cluster}' is held out; take the task out of "
             "data.mixture or the cluster out of data.hold_out"
         )
     for cluster in data.hold_out:
-        if all(spec.cluster != cluster for spec in specs.values()):
+        if all(spec.cluster != cluster for spec in wanted.values()):
             held += [name for name in sorted(_tasks) if _tasks[name].cluster == cluster]
-    train = {name: rate for name, rate in rates.items() if name not in held}
-    if not train:
-        raise InputError(f"data.mixture {data.mixture!r}: no task is left to train on; hold out fewer clusters")
-    specs = {name: get_task(name) for name in [*train, *held]}
-    return Resolved(train, tuple(held), {name: spec.cluster for name, spec in specs.items()}, specs)
+    return tuple(held)
 
 
-def _wanted(mixture: str | tuple[str, ...] | Mapping[str, float]) -> tuple[dict[str, float | None], bool]:
-    """Task names with rates, and whether they were named one by one."""
-    if not isinstance(mixture, str):
-        return dict(mixture) if isinstance(mixture, Mapping) else dict.fromkeys(mixture), True
-    _load_own()
-    if mixture in _tasks:
-        return {mixture: None}, True
-    if mixture not in _mixtures:
-        raise _unknown("mixture or task", mixture, [*_mixtures, *_tasks])
-    tasks = _mixtures[mixture].tasks
-    return dict(tasks) if isinstance(tasks, Mapping) else dict.fromkeys(tasks), False
+def _with_source(spec: TaskSpec, path: str) -> TaskSpec:
+    """The task reading a local file or folder with the same fields."""
+    if not is_folder(path) and not find_files(path):
+        raise InputError(f"data.sources '{spec.name}': no file or folder '{path}'; give one with the task's own fields")
+    if isinstance(spec.source, NaturalInstructionsSource):
+        source = NaturalInstructionsSource(path)
+    elif isinstance(spec.source, FileSource):
+        source = dataclasses.replace(spec.source, path=path, format=None)
+    else:
+        source = FileSource(path)
+    splits = {TRAIN: TRAIN, VALIDATION: VALIDATION}
+    return dataclasses.replace(spec, source=HoldBack(source, usable=spec.map), splits=splits)

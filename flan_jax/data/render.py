@@ -13,12 +13,12 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from flan_jax.config import DataConfig
 from flan_jax.data.choices import Style, bits
-from flan_jax.data.renderer import NO_TEMPLATE, Example, Mode, Renderer
-from flan_jax.data.spec import ANSWER, MESSAGES, Fields, TaskSpec
+from flan_jax.data.renderer import NO_TEMPLATE, Example, Mode, Renderer, is_whole
+from flan_jax.data.spec import ANSWER, Fields, TaskSpec
 from flan_jax.data.templates import OPTIONS
 from flan_jax.errors import InputError
 
@@ -94,6 +94,8 @@ def examples(spec: TaskSpec, split: str, data: DataConfig) -> Iterator[Example |
 
 
 def _kept(example: Example) -> Example | Dropped:
+    if example.token_ids is not None:
+        return example
     last = example.messages[-1]
     if last.role != "assistant" or len(example.messages) == 1:
         return Dropped(UNANSWERED, example.example_id)
@@ -132,7 +134,7 @@ def _mapped(spec: TaskSpec, split: str, example_id: int, record: Mapping[str, An
     try:
         mapped = spec.map(record)
         if mapped is None or isinstance(mapped, Mapping):
-            return (mapped,)
+            return (cast(Fields | None, mapped),)
         return list(mapped) or (None,)
     except KeyError as e:
         where = f"task '{spec.name}', split '{split}', example {example_id}"
@@ -146,7 +148,7 @@ def check_fields(spec: TaskSpec, fields: Fields) -> None:
     Raises:
         InputError: a template names a field that the record has not.
     """
-    if fields.get(MESSAGES) is not None:
+    if is_whole(fields):
         return
     known = {*fields, ANSWER, OPTIONS}
     texts = [(f"template {number}", pair) for number, pair in enumerate(spec.patterns)]

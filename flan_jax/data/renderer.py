@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flan_jax.data.choices import Style, bits, option_marks, options_block, shuffled, walk
-from flan_jax.data.spec import ANSWER, MESSAGES, Fields, TaskSpec
+from flan_jax.data.spec import ANSWER, MESSAGES, TOKEN_IDS, Fields, TaskSpec
 from flan_jax.data.templates import OPTIONS, FieldError, Pattern, literal
+from flan_jax.data.token_ids import TokenIds
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import Message
+from flan_jax.formats.conversation import Message
 
 Mode = Literal["instruction", "name", "none"]
 
@@ -35,6 +36,7 @@ class Example:
         options: target text of every option in the order shown; () where the answer is not one of several.
         answer_index: place of the answer in `options`.
         references: accepted targets.
+        token_ids: ids of another pipeline, to be taken as they are; `messages` is then empty.
     """
 
     task: str
@@ -45,6 +47,7 @@ class Example:
     options: tuple[str, ...] = ()
     answer_index: int | None = None
     references: tuple[str, ...] = ()
+    token_ids: TokenIds | None = None
 
     @property
     def target(self) -> str:
@@ -116,8 +119,8 @@ class Renderer:
         """
         key = f"{self._seed}\x1f{self.spec.name}\x1f{example_id}"
         try:
-            if fields.get(MESSAGES) is not None:
-                return self._conversation(fields[MESSAGES], example_id, rendering)
+            if is_whole(fields):
+                return self._whole(fields, example_id, rendering)
             phrasings = self._straight if evaluation else self.phrasings
             if not phrasings:
                 raise FieldError("", "the task has no template for this mode, and the example is no conversation")
@@ -128,7 +131,7 @@ class Renderer:
 
     def render_all(self, fields: Fields, *, example_id: int, split: str = "train") -> Iterator[Example]:
         """The example in every template, in order; once where it is a conversation."""
-        if fields.get(MESSAGES) is not None or not self.phrasings:
+        if is_whole(fields) or not self.phrasings:
             yield self.render(fields, example_id=example_id, rendering=0, split=split)
             return
         key = f"{self._seed}\x1f{self.spec.name}\x1f{example_id}"
@@ -185,11 +188,19 @@ class Renderer:
         values[ANSWER] = values[self.spec.answer] = answer
         return pattern.fill(values)
 
-    def _conversation(self, turns: Any, example_id: int, rendering: int) -> Example:
-        messages = tuple(_message(turn, number) for number, turn in enumerate(turns))
+    def _whole(self, fields: Fields, example_id: int, rendering: int) -> Example:
+        if TOKEN_IDS in fields:
+            ids = fields[TOKEN_IDS]
+            return Example(self.spec.name, example_id, rendering, NO_TEMPLATE, (), token_ids=ids)
+        messages = tuple(_message(turn, number) for number, turn in enumerate(fields[MESSAGES]))
         if not messages:
             raise FieldError(MESSAGES, "field 'messages' holds no turn")
         return Example(self.spec.name, example_id, rendering, NO_TEMPLATE, messages, references=(messages[-1].content,))
+
+
+def is_whole(fields: Fields) -> bool:
+    """Whether templates are not applied: the fields hold a conversation, or ids of another pipeline."""
+    return fields.get(MESSAGES) is not None or TOKEN_IDS in fields
 
 
 def _message(turn: Any, number: int) -> Message:

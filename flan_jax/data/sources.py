@@ -1,17 +1,27 @@
-"""Where raw records come from: files, hub data sets, Natural Instructions, Python iterables.
+"""Where raw records come from: the protocol, Python iterables, hub data sets, and splits held back.
 
 A source gives the records of a named split, in a fixed order, as mappings of plain Python values; it states a name and
-a version, and both enter the store's fingerprint. Nothing is opened before the first record or the version is asked
-for, so sources may be made at import. No TensorFlow here: `tfds_source` and `seqio_bridge` hold what needs it.
+a version, and both enter the store's fingerprint. Nothing is opened before a record or the version is asked for, so
+sources may be made at import. No TensorFlow here: `tfds_source` and `seqio_bridge` hold what needs it.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import importlib
+import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from flan_jax.errors import InputError
+
 Record = Mapping[str, Any]
+
+TRAIN = "train"
+VALIDATION = "validation"
 
 
 @runtime_checkable
@@ -33,6 +43,15 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class SplitSource(Source, Protocol):
+    """A source that knows its splits."""
+
+    def has_split(self, split: str) -> bool:
+        """Whether there are records for this split."""
+        ...
+
+
 @dataclass(frozen=True)
 class IterableSource:
     """Records that a Python function makes.
@@ -40,7 +59,7 @@ class IterableSource:
     Attributes:
         make: split name → records; must give the same records each time.
         version: stated by the author, since code cannot be hashed reliably.
-        name: shown in manifests; none: the function's name.
+        name: shown in manifests; empty: the function's name.
     """
 
     make: Callable[[str], Iterable[Record]]
@@ -55,3 +74,128 @@ class IterableSource:
     def records(self, split: str) -> Iterator[Record]:
         """The records of a split."""
         return iter(self.make(split))
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A Hugging Face hub data set, or a local folder in its form; needs the extra `hub`.
+
+    Attributes:
+        path: name on the hub, or folder.
+        config: the data set's configuration; none: its default.
+        revision: commit, tag or branch; state a commit to fix what is read.
+        streaming: reads without downloading everything first.
+    """
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+    streaming: bool = False
+
+    @property
+    def name(self) -> str:
+        """The data set with its configuration."""
+        return f"hub:{self.path}" + (f"/{self.config}" if self.config else "")
+
+    @functools.cached_property
+    def version(self) -> str:
+        """The stated revision, else the hash by which the library tells downloads apart."""
+        if self.revision:
+            return self.revision
+        builder = self._call("load_dataset_builder")
+        return f"{builder.info.version or ''}-{builder.hash or ''}"
+
+    def has_split(self, split: str) -> bool:
+        """Whether the data set has this split."""
+        return split.partition("[")[0] in self._call("get_dataset_split_names")
+
+    def records(self, split: str) -> Iterator[Record]:
+        """The records of a split.
+
+        Raises:
+            InputError: the library is not installed, or the data set, configuration or split cannot be had.
+        """
+        return iter(self._call("load_dataset", split=split, streaming=self.streaming))
+
+    def _call(self, function: str, **arguments: Any) -> Any:
+        try:
+            datasets = importlib.import_module("datasets")
+        except ImportError as e:
+            raise InputError(f"source {self.name}: needs the library 'datasets'; install flan-jax[hub]") from e
+        arguments["revision"] = self.revision
+        if function == "get_dataset_split_names":
+            arguments["config_name"] = self.config
+        else:
+            arguments["name"] = self.config
+        try:
+            return getattr(datasets, function)(self.path, **arguments)
+        except (OSError, ValueError) as e:
+            # not found, no network, unknown configuration or split: the library's own first line says which
+            problem = (str(e).splitlines() or [type(e).__name__])[0]
+            raise InputError(f"source {self.name}: cannot be loaded ({problem}); check name, split and network") from e
+
+
+@dataclass(frozen=True)
+class HoldBack:
+    """A source whose training records are parted into `train` and `validation`, where it has no validation split.
+
+    The validation records are those with the smallest keyed hash of their content: the parting does not depend on their
+    order, and equal records never stand on both sides.
+
+    Attributes:
+        source: what is parted.
+        share: of the records held back; at least one is.
+        usable: the task's map, where it skips records: those it gives None for are not held back.
+    """
+
+    source: SplitSource
+    share: float = 0.02
+    usable: Callable[[Record], Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of what is parted."""
+        return self.source.name
+
+    @property
+    def version(self) -> str:
+        """The version of what is parted, with the share."""
+        return f"{self.source.version} held back {self.share}"
+
+    def has_split(self, split: str) -> bool:
+        """Whether it is one of the two parts, or a split of the source."""
+        return split in (TRAIN, VALIDATION) or self.source.has_split(split)
+
+    def records(self, split: str) -> Iterator[Record]:
+        """The records of a part, in the source's order.
+
+        Raises:
+            InputError: the source holds fewer than two different records, so there is nothing to part.
+        """
+        if split not in (TRAIN, VALIDATION) or self.source.has_split(VALIDATION):
+            yield from self.source.records(split)
+            return
+        for record in self.source.records(TRAIN):
+            is_held = _content_key(record) <= self._threshold and self._is_usable(record)
+            if is_held == (split == VALIDATION):
+                yield record
+
+    def _is_usable(self, record: Record) -> bool:
+        return self.usable is None or self.usable(record) is not None
+
+    @functools.cached_property
+    def _threshold(self) -> int:
+        keys = sorted(_content_key(record) for record in self.source.records(TRAIN) if self._is_usable(record))
+        if not keys or keys[0] == keys[-1]:
+            raise InputError(
+                f"source {self.name}: has {len(set(keys))} different usable records; at least two are needed to hold "
+                "back one for validation"
+            )
+        threshold = keys[max(1, math.floor(self.share * len(keys))) - 1]
+        # a record that fills the whole share and all beyond it would leave nothing to train on
+        return threshold if threshold < keys[-1] else keys[0]
+
+
+def _content_key(record: Record) -> int:
+    text = json.dumps(record, sort_keys=True, default=str, ensure_ascii=False)
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")

@@ -20,7 +20,8 @@ from flan_jax.errors import InputError
 
 METRICS = ("accuracy", "exact_match", "token_f1", "bleu", "rouge_l")
 ANSWER = "answer"
-MESSAGES = "messages"
+MESSAGES = "messages"  # field with turns: the example is a conversation, and templates are not applied
+TOKEN_IDS = "token_ids"  # field with `TokenIds` of another pipeline, which are taken as they are
 
 Fields = Mapping[str, Any]
 

@@ -1,0 +1,109 @@
+"""Records of TensorFlow Datasets, as plain Python values; needs the extra `full`.
+
+Data sets that are prepared in a random-access format (ArrayRecord) are read without TensorFlow's input pipeline, others
+through it. Nothing is imported before the first record or the version is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flan_jax.errors import InputError
+
+
+@dataclass(frozen=True)
+class TfdsSource:
+    """A TFDS data set.
+
+    Attributes:
+        dataset: its name with configuration and version, e.g. `glue/mnli:2.0.0`.
+        data_dir: where it is or will be prepared; none: TFDS's own folder.
+    """
+
+    dataset: str
+    data_dir: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return f"tfds:{self.dataset}"
+
+    @functools.cached_property
+    def version(self) -> str:
+        """The version that TFDS states, with the size of every split: data sets have drifted under one version."""
+        info = self._builder.info
+        sizes = ", ".join(f"{name} {split.num_examples}" for name, split in sorted(info.splits.items()))
+        return f"{info.version} ({sizes})"
+
+    def has_split(self, split: str) -> bool:
+        """Whether the data set has this split; a slice such as `train[:1%]` counts as its split."""
+        return split.partition("[")[0] in self._builder.info.splits
+
+    def records(self, split: str) -> Iterator[Mapping[str, Any]]:
+        """The records of a split or of a slice of it, in the order of its files; bytes that are text come as text.
+
+        Raises:
+            InputError: TFDS is not installed, or the data set or split cannot be had.
+        """
+        if self._builder.info.splits and not self.has_split(split):
+            known = ", ".join(repr(name) for name in self._builder.info.splits)
+            raise InputError(f"source {self.name}: has no split '{split}'; it has {known}")
+        datasets = _tfds()
+        formats = datasets.core.file_adapters.FileFormat.with_random_access()
+        if self._builder.info.file_format in formats:
+            rows = self._builder.as_data_source(split=split)
+        else:
+            # one file after the other: the order then holds on every machine
+            reading = datasets.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+            rows = datasets.as_numpy(self._builder.as_dataset(split=split, shuffle_files=False, read_config=reading))
+        for row in rows:
+            yield plain(row)
+
+    @functools.cached_property
+    def _builder(self) -> Any:
+        datasets = _tfds()
+        try:
+            builder = datasets.builder(self.dataset, data_dir=self.data_dir)
+            if not builder.is_prepared():
+                builder.download_and_prepare()
+        except (datasets.core.DatasetNotFoundError, ValueError, OSError, AssertionError) as e:
+            # not found, no network, or no version of that name: TFDS's first line says which
+            problem = (str(e).splitlines() or [type(e).__name__])[0]
+            raise InputError(
+                f"source {self.name}: cannot be had ({problem}); check name, version, network and data_dir"
+            ) from e
+        return builder
+
+
+def plain(value: Any) -> Any:
+    """A numpy record as plain Python values: UTF-8 bytes as text, arrays as lists."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return value
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        inner = value.tolist()
+        return plain(inner) if isinstance(inner, (bytes, list)) else inner
+    return value
+
+
+@functools.cache
+def _tfds() -> Any:
+    try:
+        tensorflow = importlib.import_module("tensorflow")
+        datasets = importlib.import_module("tensorflow_datasets")
+    except ImportError as e:
+        raise InputError(f"TFDS sources: need TensorFlow Datasets ({e}); install flan-jax[full]") from e
+    # TensorFlow would take the accelerators' memory for itself; only its readers are used
+    for kind in ("GPU", "TPU"):
+        tensorflow.config.set_visible_devices([], kind)
+    return datasets
