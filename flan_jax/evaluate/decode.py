@@ -70,19 +70,25 @@ class Decoder:
             self._step_batch, static_argnames="sampling", out_shardings=(whole, None), donate_argnums=2
         )
 
-    def check(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    def check(self, prompts: Sequence[Sequence[int]], max_new_tokens: int, names: Sequence[str] | None = None) -> None:
         """Refuses prompts that the model cannot answer.
+
+        Args:
+            prompts: token ids.
+            max_new_tokens: most tokens of an answer.
+            names: what to call each prompt in an error sentence; none: by its number.
 
         Raises:
             InputError: a prompt is empty, or leaves no room for the answer.
         """
-        for number, prompt in enumerate(prompts, start=1):
+        for index, prompt in enumerate(prompts):
+            name = f"prompt {index + 1}" if names is None else names[index]
             if not prompt:
-                raise InputError(f"prompt {number}: has no tokens; give at least one word")
+                raise InputError(f"{name}: has no tokens; give at least one word")
             if self._longest is not None and len(prompt) + max_new_tokens > self._longest:
                 raise InputError(
-                    f"prompt {number}: takes {len(prompt)} tokens, with {max_new_tokens} for the answer; the model "
-                    f"reads at most {self._longest} together; shorten the prompt, or ask for fewer tokens"
+                    f"{name}: takes {len(prompt)} tokens, with {max_new_tokens} for the answer; the model reads at "
+                    f"most {self._longest} together; shorten the prompt, or ask for fewer tokens"
                 )
 
     def __call__(

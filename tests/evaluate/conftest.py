@@ -36,8 +36,9 @@ def llama():
 
 @pytest.fixture(scope="session")
 def meshes():
-    """One device, and four as data 2 × tensor 2."""
+    """One device, four as data 2 × tensor 2, and eight as data 8."""
     return {
+        8: make_mesh(MeshConfig(data=8), jax.devices()[:8]),
         1: make_mesh(MeshConfig(data=1), jax.devices()[:1]),
         4: make_mesh(MeshConfig(data=2, tensor=2), jax.devices()[:4]),
     }
