@@ -18,10 +18,35 @@ STARTER = {
     "dates": ("iso_date", "weekday_shift"),
 }
 
+# one or two a cluster: half the cost of an evaluation
+SMALL = (
+    "capital_city",
+    "continent",
+    "order_inference",
+    "date_translation",
+    "word_problem",
+    "digits_to_words",
+    "visit_report",
+    "reversed_list",
+    "person_profile",
+    "word_category",
+    "question_type",
+    "heavier_thing",
+    "iso_date",
+)
+
 add_mixture(
     MixtureSpec(
         name="starter",
         tasks=tuple(task for tasks in STARTER.values() for task in tasks),
         description="Every bundled task: short prompts and answers of eleven clusters, made from facts and grammars.",
+    )
+)
+
+add_mixture(
+    MixtureSpec(
+        name="starter_small",
+        tasks=SMALL,
+        description="Thirteen of the bundled tasks, at least one of each of the eleven clusters.",
     )
 )

@@ -31,7 +31,7 @@ CATEGORIES = {
     """,
     "tool": """
         anvil axe brush chainsaw chisel clamp crowbar drill file grinder hacksaw hammer handsaw hatchet hoe jigsaw
-        ladder lathe mallet nailgun pickaxe pitchfork plane pliers plunger pulley rake ratchet sander sandpaper saw
+        ladder lathe mallet nailgun pickaxe pitchfork pliers plunger pulley rake ratchet sander sandpaper saw
         scissors screwdriver scythe shears shovel sickle sledgehammer spade spanner stapler toolbox trowel tweezers vise
         wheelbarrow wrench
     """,

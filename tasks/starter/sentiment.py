@@ -10,6 +10,7 @@ from flan_jax.data.registry import TaskSpec, Template, add_task
 from .stock import Record, cycled, distinct, split_source
 
 CLUSTER = "sentiment"
+PLEASED, ANNOYED = 0, 1
 
 # product: what can be said of it, good and bad
 PRODUCTS = {
@@ -43,14 +44,32 @@ VERDICTS = {
     ),
 }
 
-# part of a visit: said by a pleased and by an annoyed guest
+# part of a visit: what a pleased guest says of it, and an annoyed one
 VISITS = {
-    "food": ("the soup was delicious", "the fish was perfectly cooked", "the soup was cold", "the bread was stale"),
-    "service": ("the waiter was charming", "our order came at once", "the waiter was rude", "we waited for an hour"),
-    "room": ("the room was spotless", "the bed was wonderful", "the room was filthy", "the bed was far too hard"),
-    "price": ("the price was very fair", "it was a real bargain", "the bill was outrageous", "we paid far too much"),
-    "place": ("the view was stunning", "the terrace was lovely", "the street was noisy", "the hall smelled awful"),
-    "staff": ("the staff helped us at once", "the host made us feel welcome", "nobody cared", "the host ignored us"),
+    "food": (
+        ("the soup was delicious", "the fish was perfectly cooked", "I loved the dessert"),
+        ("the soup was cold", "the bread was stale", "the meat was burnt"),
+    ),
+    "service": (
+        ("the waiter was charming", "our order came at once", "they served us with a smile"),
+        ("the waiter was rude", "we waited for an hour", "they got our order wrong"),
+    ),
+    "room": (
+        ("the room was spotless", "the bed was wonderful", "the bath was a delight"),
+        ("the room was filthy", "the bed was far too hard", "the shower did not work"),
+    ),
+    "price": (
+        ("the price was very fair", "it was a real bargain", "it cost less than we feared"),
+        ("the bill was outrageous", "we paid far too much", "they charged us twice"),
+    ),
+    "place": (
+        ("the view was stunning", "the terrace was lovely", "the garden was peaceful"),
+        ("the street was noisy", "the hall smelled awful", "the place was hard to find"),
+    ),
+    "staff": (
+        ("the porter helped us at once", "the host made us feel welcome", "everyone was friendly"),
+        ("the porter lost our bags", "the host ignored us", "nobody cared about us"),
+    ),
 }
 
 
@@ -76,11 +95,9 @@ def visit_records() -> Iterable[Record]:
 
     def draw(stream: random.Random) -> Record:
         answer = label()
-        sides = {"good": [True, True], "bad": [False, False], "mixed": stream.sample([True, False], 2)}[answer]
-        remarks = [
-            stream.choice(VISITS[part][:2] if is_good else VISITS[part][2:])
-            for part, is_good in zip(stream.sample(list(VISITS), 2), sides, strict=True)
-        ]
+        moods = {"good": (PLEASED, PLEASED), "bad": (ANNOYED, ANNOYED), "mixed": stream.sample((PLEASED, ANNOYED), 2)}
+        parts = stream.sample(list(VISITS), 2)
+        remarks = [stream.choice(VISITS[part][mood]) for part, mood in zip(parts, moods[answer], strict=True)]
         report = (" but " if answer == "mixed" else " and ").join(remarks)
         return {"review": f"{report[0].upper()}{report[1:]}.", "answer": answer}
 

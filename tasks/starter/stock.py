@@ -58,13 +58,12 @@ def cycled(name: str, choices: Sequence[str]) -> Callable[[], str]:
     return following
 
 
-def split_source(
-    name: str,
-    make: Callable[[], Iterable[Record]],
-    *,
-    together: str,
-    version: str,
-) -> IterableSource:
+def _mixed(name: str, records: Iterable[Record]) -> list[Record]:
+    """The records in keyed order: the first few show the variety of the task, and no group follows in a row."""
+    return sorted(records, key=lambda record: order_key(name, *record.values()))
+
+
+def split_source(name: str, make: Callable[[], Iterable[Record]], *, together: str, version: str) -> IterableSource:
     """A source with the splits 'train' and 'validation', made from one stock of records.
 
     Args:
@@ -83,12 +82,7 @@ def split_source(
         rest: list[Record] = []
         for key in sorted(groups, key=lambda group: order_key(name, group)):
             (held if len(held) < VALIDATION_RECORDS else rest).extend(groups[key])
-        # the members of a group do not follow each other, so that the first n records show the variety of the task
-        shuffled = {"train": rest, "validation": held}
-        return {
-            split: sorted(records, key=lambda record: order_key(name, *record.values()))
-            for split, records in shuffled.items()
-        }
+        return {"train": _mixed(name, rest), "validation": _mixed(name, held)}
 
     def records(split: str) -> Iterator[Record]:
         return iter(sides()[split])

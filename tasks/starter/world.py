@@ -2,7 +2,8 @@
 
 Facts only; names are the usual short English ones. Continents follow the United Nations' geographic regions (M49), with
 the Americas divided at the border of Panama and Colombia. Where a country names several capitals, the one where its
-government sits or that its constitution names first is given.
+government sits or that its constitution names first is given; where the capital or the state itself is disputed between
+governments, it is left out.
 """
 
 from __future__ import annotations
