@@ -138,6 +138,7 @@ class DataConfig(Section):
     stages: tuple[Stage, ...] = fixed((), "Rates that change over the steps; empty: the mixture's own throughout.")
     store: str | None = free(None, "Folder (or gs:// address) of the token store; none: store/ in the run folder.")
     cache_dir: str | None = free(None, "Local folder for a copied gs:// store; none: the user's cache folder.")
+    remote_timeout_s: float = free(120.0, "Seconds without progress after which a gs:// store is given up.", gt=0)
     workers: int = free(2, "Threads that read and assemble batches ahead of the step.", ge=0)
 
 

@@ -85,7 +85,7 @@ def describe_file(path: Path, num_records: int) -> StoredFile:
 
 @contextlib.contextmanager
 def refusing_bad_disk(directory: Path) -> Iterator[None]:
-    """Turns a full disk, a read-only or an unusable folder into one sentence.
+    """Turns a full disk, a read-only or an unusable folder into one sentence; wrap writes alone, no source's reads.
 
     Raises:
         InputError: an OSError came out of the block.
@@ -95,8 +95,8 @@ def refusing_bad_disk(directory: Path) -> Iterator[None]:
     except OSError as e:
         reason = e.strerror or str(e)
         raise InputError(
-            f"token store '{directory}': cannot be written ({reason}); nothing was kept: free space there or set "
-            "data.store to a folder that can be written"
+            f"token store '{directory}': cannot be written ({reason}); nothing half-written is kept: free space there, "
+            "or set data.store to a folder that can be written"
         ) from e
 
 
@@ -108,16 +108,17 @@ def new_folder(directory: Path) -> Iterator[Path]:
     """
     remove_leftovers(directory)
     temporary = directory.parent / f".{directory.name}.writing-{socket.gethostname()}-{os.getpid()}"
-    with refusing_bad_disk(directory):
-        try:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            yield temporary
+    shutil.rmtree(temporary, ignore_errors=True)
+    with refusing_bad_disk(directory.parent):
+        temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        with refusing_bad_disk(directory.parent):
             # The stale folder goes first: between the two steps the store is missing, never mixed.
             shutil.rmtree(directory, ignore_errors=True)
             temporary.rename(directory)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_leftovers(directory: Path) -> None:
@@ -143,8 +144,9 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     tree = asdict(manifest)
     text = json.dumps({"checksum": fingerprint(tree), **tree}, indent=1, ensure_ascii=False)
     temporary = directory / f".{MANIFEST_NAME}"
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.rename(directory / MANIFEST_NAME)
+    with refusing_bad_disk(directory.parent):
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.rename(directory / MANIFEST_NAME)
 
 
 def load_manifest(directory: Path) -> Manifest:

@@ -30,6 +30,7 @@ from flan_jax.data.manifest import (
     damage,
     describe_file,
     load_manifest,
+    refusing_bad_disk,
     write_manifest,
 )
 from flan_jax.data.record import DamagedRecord, Record, pair_record, token_record
@@ -74,19 +75,20 @@ class StoreWriter:
         self._content.update(data)
         self._shard_records += 1
         self._shard_size_bytes += len(data)
-        with _as_os_error(self._shard_path):
+        with self._writing():
             self._writer.write(data)
 
     def finish(self, *, dropped: Mapping[str, int], num_cut: int) -> Manifest:
         """Closes the last shard, writes lengths, then the manifest."""
         self._close_shard()
         path = self._directory / LENGTHS_NAME
-        np.savez(
-            path,
-            lengths=np.array(self._lengths, np.int32),
-            loss_tokens=np.array(self._loss_tokens, np.int32),
-            starts=np.array([*self._starts, self.num_records], np.int64),
-        )
+        with self._writing():
+            np.savez(
+                path,
+                lengths=np.array(self._lengths, np.int32),
+                loss_tokens=np.array(self._loss_tokens, np.int32),
+                starts=np.array([*self._starts, self.num_records], np.int64),
+            )
         manifest = Manifest(
             kind=self._kind,
             spec=self._spec,
@@ -103,22 +105,22 @@ class StoreWriter:
     def _open_shard(self) -> None:
         self._shard_path = self._directory / f"shard-{len(self._shards):05d}.array_record"
         self._shard_records = self._shard_size_bytes = 0
-        with _as_os_error(self._shard_path):
+        with self._writing():
             self._writer = ArrayRecordWriter(str(self._shard_path), _WRITER_OPTIONS)
 
     def _close_shard(self) -> None:
-        with _as_os_error(self._shard_path):
+        with self._writing():
             self._writer.close()
         self._shards.append(describe_file(self._shard_path, self._shard_records))
 
-
-@contextlib.contextmanager
-def _as_os_error(path: Path) -> Iterator[None]:
-    """The record writer reports a full disk as RuntimeError; here it is the OSError that it was."""
-    try:
-        yield
-    except RuntimeError as e:
-        raise OSError(None, str(e).split(";")[0], str(path)) from e
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The record writer reports a full disk as RuntimeError; it is refused like the OSError that it was."""
+        with refusing_bad_disk(self._directory.parent):
+            try:
+                yield
+            except RuntimeError as e:
+                raise OSError(None, str(e).split(";")[0]) from e
 
 
 class ReaderPool:

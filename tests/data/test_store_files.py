@@ -194,7 +194,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(InputError, match=r"train': cannot be written \(.*File too large.*data.store"):
+        with pytest.raises(InputError, match=r"cannot be written \(.*File too large.*data.store"):
             write_store(directory, 3000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -1,0 +1,179 @@
+"""What a config needs from the token store: which folders, made from what, and opening them.
+
+The spec of a folder is everything its content depends on, as flat keys. `open_prepared` computes it anew and compares:
+a store made from anything else is refused by name, with what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from flan_jax.config import Config
+from flan_jax.data.encode import Form, record_kind, row_fit
+from flan_jax.data.manifest import hash_file, is_finished, load_manifest
+from flan_jax.data.questions import EVALUATION_NAME
+from flan_jax.data.registry import Resolved, get_task, resolve_mixture
+from flan_jax.data.remote import open_root
+from flan_jax.data.sources import TRAIN, VALIDATION, Source
+from flan_jax.data.spec import TaskSpec
+from flan_jax.data.store import ReaderPool, Store
+from flan_jax.errors import InputError
+
+SOURCE_VERSION = "task.source.version"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One folder of the store that a config needs."""
+
+    task: TaskSpec
+    split: str
+
+    @property
+    def path(self) -> Path:
+        """Its place within the store."""
+        return Path(self.task.folder, self.split)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The opened store of a run.
+
+    Attributes:
+        resolved: the mixture.
+        train: the store of each training task, in the mixture's order.
+        evaluation: the evaluation.jsonl of each task with a validation split, held-out ones last.
+    """
+
+    resolved: Resolved
+    train: dict[str, Store]
+    evaluation: dict[str, Path]
+
+
+def wanted_folders(config: Config, resolved: Resolved) -> list[Wanted]:
+    """The folders a config needs: both splits of training tasks, the validation split of those only evaluated."""
+    wanted = []
+    for name in resolved.train:
+        task = resolved.specs[name]
+        wanted.append(Wanted(task, TRAIN))
+        if VALIDATION in task.splits:
+            wanted.append(Wanted(task, VALIDATION))
+    wanted += [Wanted(resolved.specs[name], VALIDATION) for name in resolved.held_out]
+    others = [name for name in config.evaluation.tasks or () if name not in resolved.specs]
+    return wanted + [Wanted(get_task(name), VALIDATION) for name in others]
+
+
+def folder_spec(wanted: Wanted, config: Config, form: Form) -> dict[str, Any]:
+    """Everything the content of a folder depends on, as flat keys with JSON values.
+
+    The version of a source that cannot be read here (its files or its library are missing) is None: a prepared store
+    is used without what it was made from.
+    """
+    data = config.data
+    spec: dict[str, Any] = {
+        "split": wanted.split,
+        "kind": record_kind(form),
+        "form": form.fingerprint,
+        "tokenizer": form.tokenizer.fingerprint,
+        "row lengths": row_fit(form, config.batch, data).sizes,
+        "data.too_long": data.too_long,
+        "data.template_mode": data.template_mode,
+        "data.options": data.options,
+        "data.option_style": data.option_style,
+        "data.render_seed": data.render_seed,
+    }
+    if wanted.split == TRAIN:
+        spec |= {"data.max_examples": data.max_examples, "data.renderings": data.renderings}
+    else:
+        spec["data.validation_examples"] = data.validation_examples
+    spec |= _flat("task", _readable(wanted.task).identity())
+    return json.loads(json.dumps(spec))  # as it comes back from a manifest: lists, not tuples
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """Stands for a source that cannot be read here; only its name is known."""
+
+    name: str
+    version: None = None
+
+
+def _readable(task: TaskSpec) -> TaskSpec:
+    try:
+        task.source.version  # noqa: B018 (reading the version opens the source)
+    except InputError:
+        return dataclasses.replace(task, source=cast(Source, _Unreadable(task.source.name)))
+    return task
+
+
+def _flat(prefix: str, tree: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(f"{prefix}.{key}", value) if isinstance(value, Mapping) else {f"{prefix}.{key}": value}
+    return flat
+
+
+def spec_differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two specs, one short text a key."""
+    differences = []
+    for key in [*now, *(key for key in stored if key not in now)]:
+        old, new = stored.get(key), now.get(key)
+        is_unknown = key == SOURCE_VERSION and new is None  # the source cannot be read here
+        if old != new and not is_unknown:
+            is_short = all(isinstance(value, (str, int, float, bool, type(None))) for value in (old, new))
+            differences.append(f"{key} ({_short(old)} stored, {_short(new)} now)" if is_short else key)
+    return differences
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:12]}…{text[-8:]}"
+
+
+def open_prepared(config: Config, form: Form) -> Prepared:
+    """Opens what `prepare` built for this config.
+
+    Raises:
+        InputError: a folder is missing, damaged, or was made from something else.
+    """
+    resolved = resolve_mixture(config.data)
+    root = open_root(config)
+    readers = ReaderPool()
+    train: dict[str, Store] = {}
+    evaluation: dict[str, Path] = {}
+    for wanted in wanted_folders(config, resolved):
+        directory = root.folder(wanted.path)
+        _refuse_stale(directory, wanted, config, form)
+        if wanted.split == TRAIN:
+            train[wanted.task.name] = Store(directory, readers)
+        else:
+            evaluation[wanted.task.name] = _checked_questions(directory)
+    return Prepared(resolved, train, evaluation)
+
+
+def _refuse_stale(directory: Path, wanted: Wanted, config: Config, form: Form) -> None:
+    where = f"token store of task '{wanted.task.name}', split '{wanted.split}'"
+    if not is_finished(directory):
+        raise InputError(f"{where}: is not there ('{directory}'); run 'flan-jax prepare CONFIG'")
+    differences = spec_differences(load_manifest(directory).spec, folder_spec(wanted, config, form))
+    if differences:
+        raise InputError(
+            f"{where}: was prepared from something else: {'; '.join(differences)}; run 'flan-jax prepare CONFIG' to "
+            "build it again"
+        )
+
+
+def _checked_questions(directory: Path) -> Path:
+    [file] = load_manifest(directory).files
+    path = directory / EVALUATION_NAME
+    if hash_file(path) != file.sha256:
+        raise InputError(
+            f"token store '{directory}': '{file.name}' does not match its checksum; delete this folder and run "
+            "'flan-jax prepare CONFIG' again"
+        )
+    return path

@@ -1,0 +1,138 @@
+"""The evaluation split of a task: its questions as text and as ids, one JSON object a line.
+
+    {"example_id", "template_id", "prompt", "prompt_ids", "option_ids", "options", "answer_index", "references"}
+
+Prompt and longest answer fit the row that the model trains on; what does not is left out and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flan_jax.data.encode import TOO_LONG, Fit, Form, LeftOut, cut_end, foreign_ids, one_by_one
+from flan_jax.data.manifest import Manifest, describe_file, refusing_bad_disk, write_manifest
+from flan_jax.data.renderer import Example
+from flan_jax.formats.chat import ConversationError
+
+EVALUATION_NAME = "evaluation.jsonl"
+
+
+class QuestionWriter:
+    """Gathers one evaluation split; `finish` writes it into an empty folder."""
+
+    def __init__(self, directory: Path, spec: Mapping[str, Any]):
+        self._directory, self._spec = directory, spec
+        self._lines: list[str] = []
+
+    @property
+    def num_records(self) -> int:
+        """Questions so far."""
+        return len(self._lines)
+
+    def write(self, line: str) -> None:
+        """Adds one question."""
+        self._lines.append(line)
+
+    def finish(self, *, dropped: Mapping[str, int], num_cut: int) -> Manifest:
+        """Writes evaluation.jsonl, then the manifest."""
+        data = "".join(f"{line}\n" for line in self._lines).encode()
+        path = self._directory / EVALUATION_NAME
+        with refusing_bad_disk(self._directory.parent):
+            path.write_bytes(data)
+        manifest = Manifest(
+            kind="evaluation",
+            spec=self._spec,
+            content=hashlib.sha256(data).hexdigest(),
+            files=(describe_file(path, self.num_records),),
+            num_records=self.num_records,
+            num_examples=self.num_records,
+            dropped=dict(dropped),
+            num_cut=num_cut,
+        )
+        write_manifest(self._directory, manifest)
+        return manifest
+
+
+def questions(form: Form, examples: Sequence[Example], fit: Fit) -> list[tuple[str | LeftOut, bool]]:
+    """For each example rendered for evaluation its line, or why it is left out; and whether its prompt was cut.
+
+    Raises:
+        InputError: token ids of another pipeline are of another vocabulary than the model's.
+    """
+    results: list[tuple[str | LeftOut, bool]] = []
+    for example, ids in zip(examples, one_by_one(examples, lambda some: _ids(form, some)), strict=True):
+        if isinstance(ids, LeftOut):
+            results.append((ids, False))
+            continue
+        prompt, answers = ids
+        kept = _fitted_prompt(prompt, max(map(len, answers)), fit)
+        if kept is None:
+            results.append((LeftOut(TOO_LONG), False))
+        else:
+            results.append((_line(form, example, kept, answers), len(kept) < len(prompt)))
+    return results
+
+
+def _ids(form: Form, examples: Sequence[Example]) -> list[tuple[np.ndarray, list[np.ndarray]]]:
+    """Prompt, and the answers it is judged by: the options where there are some, else the target."""
+    texts = [example for example in examples if example.token_ids is None]
+    prompts = iter(form.prompt([example.messages for example in texts]))
+    # All answers of all examples in one batch.
+    owners = [(index, answer) for index, example in enumerate(texts) for answer in _answers(example)]
+    try:
+        conversations = [texts[index].messages for index, _ in owners]
+        answers = iter(form.answers(conversations, [answer for _, answer in owners]))
+    except ConversationError as e:
+        raise ConversationError(owners[e.index][0], str(e)) from e
+    results = []
+    for example in examples:
+        if example.token_ids is None:
+            results.append((next(prompts), [next(answers) for _ in _answers(example)]))
+        else:
+            prompt, answer = foreign_ids(form, example)
+            results.append((prompt, [answer]))
+    return results
+
+
+def _answers(example: Example) -> tuple[str, ...]:
+    return example.options or (example.target,)
+
+
+def _fitted_prompt(prompt: np.ndarray, longest_answer: int, fit: Fit) -> np.ndarray | None:
+    if len(fit.sizes) == 2:
+        if longest_answer > fit.sizes[1]:
+            return None
+        room = fit.sizes[0]
+    else:
+        room = fit.sizes[0] + 1 - longest_answer  # the last token is no input
+    if len(prompt) <= room:
+        return prompt
+    return cut_end(prompt, room) if fit.cut_input else None
+
+
+def _line(form: Form, example: Example, prompt_ids: np.ndarray, answers: Sequence[np.ndarray]) -> str:
+    if example.token_ids is None:
+        prompt = "\n\n".join(turn.content for turn in example.messages[:-1])
+        references = example.references or (example.target,)
+    else:
+        prompt = form.tokenizer.decode(prompt_ids.tolist())
+        references = (form.tokenizer.decode(answers[0].tolist()),)
+    return json.dumps(
+        {
+            "example_id": example.example_id,
+            "template_id": example.template_id,
+            "prompt": prompt,
+            "prompt_ids": prompt_ids.tolist(),
+            "option_ids": [ids.tolist() for ids in answers] if example.options else [],
+            "options": list(example.options),
+            "answer_index": example.answer_index,
+            "references": list(references),
+        },
+        ensure_ascii=False,
+    )
