@@ -1,0 +1,104 @@
+"""The train step: exact sums, one compilation, the same curve on every mesh, and only what is tuned moves."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_run import LENGTH, NUM_TASKS, ROWS, TinyRun, batch_at, mean_losses, tiny_config, tiny_mesh
+
+from flan_jax.errors import InputError
+from flan_jax.model.weights import flat_parameters, merge_module
+from flan_jax.train.step import check_batch
+
+STEPS = 4
+
+
+def test_learns_compiles_once_and_leaves_the_base_alone() -> None:
+    run = TinyRun(tiny_config(), tiny_mesh(data=2, fsdp=2, tensor=2))
+    before = jax.device_get(run.parts.frozen)
+    state, history = run.run(STEPS)
+    losses = mean_losses(history)
+    assert losses[-1] < losses[0]
+    assert run.step._cache_size() == 1
+    jax.tree.map(np.testing.assert_array_equal, before, jax.device_get(run.parts.frozen))
+    assert int(state.step) == STEPS
+
+
+def test_only_adapters_have_moments() -> None:
+    run = TinyRun(tiny_config(), tiny_mesh(data=8))
+    state = run.init()
+    names = set(flat_parameters(state.tuned))
+    assert names
+    assert all(name.rpartition(".")[2] in ("lora_a", "lora_b") for name in names)
+    shapes = sorted(leaf.shape for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim)
+    assert shapes == sorted([leaf.shape for leaf in jax.tree.leaves(state.tuned)] * 2)
+
+
+@pytest.mark.parametrize("tuning", [{"method": "full"}, {"method": "lora", "lora": {"rank": 2, "dropout": 0.2}}])
+def test_same_curve_on_every_mesh(tuning: dict) -> None:
+    config = tiny_config(tuning=tuning)
+    meshes = [tiny_mesh(), tiny_mesh(data=8), tiny_mesh(data=2, fsdp=2, tensor=2)]
+    one, *others = [mean_losses(TinyRun(config, mesh).run(STEPS)[1]) for mesh in meshes]
+    for other in others:
+        np.testing.assert_allclose(other, one, rtol=1e-5)
+
+
+def test_accumulation_is_exact_in_tokens() -> None:
+    whole = TinyRun(tiny_config(), tiny_mesh(data=2))
+    parts = TinyRun(tiny_config(batch={"accumulation": 4}), tiny_mesh(data=2))
+    # micro-batches of very different weight: a mean of means would differ
+    batch = batch_at(0)
+    batch["weights"][::4] *= 0.01
+    batch["weights"][1] = 0
+    results = [run.step(run.init(), run.parts.frozen, run.place(batch)) for run in (whole, parts)]
+    (one, one_metrics), (other, other_metrics) = jax.device_get(results)
+    for name in one_metrics:
+        np.testing.assert_allclose(other_metrics[name], one_metrics[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6), one.optimizer, other.optimizer)
+
+
+def test_packed_gradients_equal_unpacked() -> None:
+    run = TinyRun(tiny_config(tuning={"method": "full"}), tiny_mesh())
+    packed = batch_at(0)
+    unpacked = {name: np.zeros((0, LENGTH), x.dtype) for name, x in packed.items()}
+    for row in range(ROWS):
+        for segment in range(1, packed["segments"][row].max() + 1):
+            inside = packed["segments"][row] == segment
+            for name, x in packed.items():
+                alone = np.full((1, LENGTH), -1 if name == "tasks" else 0, x.dtype)
+                alone[0, : inside.sum()] = x[row][inside]
+                unpacked[name] = np.concatenate([unpacked[name], alone])
+    unpacked["segments"] = np.minimum(unpacked["segments"], 1)
+
+    def summed(tuned, batch):
+        from flan_jax.train.loss import cross_entropy
+
+        model = merge_module(run.parts.graphdef, tuned, run.parts.frozen)
+        batch = {name: jnp.asarray(x) for name, x in batch.items()}
+        states = model.hidden(batch)
+        return cross_entropy(states, model.head(), batch["targets"], batch["weights"], chunk=8, groups=1).loss_sum
+
+    (one, one_gradients), (other, other_gradients) = [
+        jax.jit(jax.value_and_grad(summed))(run.parts.tuned, batch) for batch in (packed, unpacked)
+    ]
+    np.testing.assert_allclose(other, one, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5), one_gradients, other_gradients)
+
+
+def test_metrics_are_sums_over_the_batch() -> None:
+    run = TinyRun(tiny_config(), tiny_mesh(data=2))
+    batch = batch_at(3)
+    _, metrics = run.step(run.init(), run.parts.frozen, run.place(batch))
+    assert metrics["weight"] == batch["weights"].sum()
+    assert metrics["tokens"] == (batch["segments"] > 0).sum()
+    assert metrics["trained_tokens"] == (batch["weights"] > 0).sum()
+    expected = [batch["weights"][batch["tasks"] == task].sum() for task in range(NUM_TASKS)]
+    np.testing.assert_allclose(metrics["task_weight"], expected)
+    np.testing.assert_allclose(metrics["task_loss"].sum(), metrics["loss"], rtol=1e-6)
+    np.testing.assert_allclose(metrics["learning_rate"], 5e-3)  # the first of two warm-up steps to 1e-2
+
+
+def test_a_batch_that_does_not_divide_is_refused() -> None:
+    check_batch(8, 2, tiny_mesh(data=2, fsdp=2))
+    with pytest.raises(InputError, match=r"'batch.rows' is 8.*multiple of 16"):
+        check_batch(8, 4, tiny_mesh(data=2, fsdp=2))
