@@ -11,7 +11,7 @@ Where there is no validation split, 2% of the records are held back for it, by a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,6 +26,7 @@ from flan_jax.errors import InputError
 
 SHOWN_EXAMPLES = 2  # positive examples of a Natural Instructions task in the template that shows them
 
+_TOOL_ROLES = ("tool", "function")  # chat templates of small models have no form for them
 _SHAREGPT_ROLES = {
     "system": "system",
     "human": "user",
@@ -68,19 +69,19 @@ def from_prompt_completion(record: Mapping[str, Any]) -> Fields:
 
 
 def from_messages(record: Mapping[str, Any]) -> Fields | None:
-    """The turns under `messages` (or `conversations`); content in parts is joined, and None where a part is no text.
+    """The turns under `messages` (or `conversations`), content in parts joined; None where one is a tool's or no text.
 
     Source: the form of OpenAI's chat data and of huggingface/trl.
     """
     turns = record[MESSAGES] if MESSAGES in record or "conversations" not in record else record["conversations"]
     plain = []
     for turn in turns:
-        content = turn["content"]
+        role, content = turn["role"], turn["content"]
         if isinstance(content, list):
-            if any(part.get("type") != "text" for part in content):
-                return None
-            content = "".join(part["text"] for part in content)
-        plain.append({**turn, "content": content})
+            content = None if any(part.get("type") != "text" for part in content) else _joined(content)
+        if content is None or role in _TOOL_ROLES:
+            return None
+        plain.append(_turn("system" if role == "developer" else role, content))
     return {MESSAGES: plain}
 
 
@@ -202,6 +203,10 @@ def _text(record: Mapping[str, Any], *names: str) -> str:
 
 def _join(*texts: str) -> str:
     return "\n\n".join(text for text in texts if text)
+
+
+def _joined(parts: Iterable[Mapping[str, str]]) -> str:
+    return "".join(part["text"] for part in parts)
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

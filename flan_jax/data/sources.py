@@ -175,8 +175,9 @@ class HoldBack:
         if split not in (TRAIN, VALIDATION) or self.source.has_split(VALIDATION):
             yield from self.source.records(split)
             return
+        threshold = self._threshold
         for record in self.source.records(TRAIN):
-            is_held = _content_key(record) <= self._threshold and self._is_usable(record)
+            is_held = _content_key(record) <= threshold and self._is_usable(record)
             if is_held == (split == VALIDATION):
                 yield record
 

@@ -95,6 +95,11 @@ class TaskSpec:
                 f"task '{self.name}': metric 'accuracy' ranks answer options, and the task has none; give 'options', "
                 "or metrics of exact_match, token_f1, bleu, rouge_l"
             )
+        if "accuracy" in self.metrics and self.reasoning:
+            raise InputError(
+                f"task '{self.name}': metric 'accuracy' ranks bare options, and the target holds a chain of thought; "
+                "use exact_match with answer_pattern"
+            )
         if self.answer_pattern is not None:
             try:
                 groups = re.compile(self.answer_pattern).groups
