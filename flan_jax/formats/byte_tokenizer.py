@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-SPECIAL = ("<pad>", "</s>", "<unk>")
+BYTES = "bytes"  # what a config names instead of a path
+PAD, EOS, UNK = SPECIAL = ("<pad>", "</s>", "<unk>")
 
 
 def byte_level_characters() -> list[str]:
@@ -20,7 +21,7 @@ def byte_level_characters() -> list[str]:
 def byte_tokenizer() -> Tokenizer:
     """A fresh byte tokenizer of 259 ids."""
     pieces = [*SPECIAL, *byte_level_characters()]
-    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token="<unk>"))
+    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(piece, special=True) for piece in SPECIAL])

@@ -190,11 +190,15 @@ def set_space_rules(backend: Tokenizer, *, adds_space_before: bool, everywhere: 
     else:
         scheme = "first" if adds_space_before else "never"
         backend.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=False)
-    steps = [decoders.Replace(SPACE, " ")]
+    backend.decoder = _joining_decoder(adds_space_before=adds_space_before, byte_fallback=byte_fallback)
+
+
+def _joining_decoder(*, adds_space_before: bool, byte_fallback: bool) -> decoders.Decoder:
+    steps: list[decoders.Decoder] = [decoders.Replace(SPACE, " ")]
     steps += [decoders.ByteFallback()] if byte_fallback else []
     steps += [decoders.Fuse()]
     steps += [decoders.Strip(" ", 1, 0)] if adds_space_before else []
-    backend.decoder = decoders.Sequence(steps)
+    return decoders.Sequence(steps)
 
 
 def convert_vocabulary(vocabulary: Vocabulary, path: Path, *, legacy: bool, num_sentinels: int) -> Tokenizer:
@@ -251,11 +255,12 @@ def _build_unigram(vocabulary: Vocabulary, num_sentinels: int) -> Tokenizer:
     rules = _text_rules(vocabulary)
     if rules:
         backend.normalizer = normalizers.Sequence(rules)
-    scheme = "always" if vocabulary.adds_space_before else "never"
-    space = pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=vocabulary.splits_at_spaces)
-    backend.pre_tokenizer = space
-    backend.decoder = decoders.Metaspace(SPACE, prepend_scheme=scheme, split=vocabulary.splits_at_spaces)
+    adds_space, splits = vocabulary.adds_space_before, vocabulary.splits_at_spaces
+    scheme = "always" if adds_space else "never"
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=splits)
     if vocabulary.byte_fallback:
-        backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), backend.decoder])
+        backend.decoder = _joining_decoder(adds_space_before=adds_space, byte_fallback=True)
+    else:
+        backend.decoder = decoders.Metaspace(SPACE, prepend_scheme=scheme, split=splits)
     backend.add_tokens([AddedToken(text, normalized=False, special=True) for text in sentinels])
     return backend

@@ -20,7 +20,7 @@ from tokenizers import AddedToken, processors
 
 from flan_jax.errors import InputError
 from flan_jax.formats import gguf_tokenizer, sentencepiece
-from flan_jax.formats.byte_tokenizer import byte_level_characters
+from flan_jax.formats.byte_tokenizer import BYTES, EOS, PAD, UNK, byte_level_characters, byte_tokenizer
 from flan_jax.formats.files import read_json, write_json, write_text
 from flan_jax.formats.gguf_file import open_gguf
 
@@ -167,12 +167,15 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """The tokenizer at `path`.
 
     Args:
-        path: A Hugging Face directory, a tokenizer.json, a SentencePiece .model file, or a .gguf file. Settings are
-            read from the files beside it where there are any.
+        path: A Hugging Face directory, a tokenizer.json, a SentencePiece .model file, or a .gguf file; or `bytes`, the
+            tokenizer of bytes for toy models. Settings are read from the files beside it where there are any.
 
     Raises:
         InputError: nothing there, a malformed file, a kind of vocabulary that is not known, or no end token.
     """
+    if path == BYTES:
+        special = {"pad_token": PAD, "eos_token": EOS, "unk_token": UNK}
+        return _checked(byte_tokenizer(), Path(BYTES), special, False, None, (), {})
     path = Path(path)
     if path.suffix.lower() == ".gguf":
         return _from_gguf(path)
