@@ -121,7 +121,7 @@ add_task(
             Template("In a picture dictionary, on which page would you find '{word}'?"),
             Template("Sort the word into its box: {word}"),
             Template("Choose the group that fits '{word}' best."),
-            Template("Think of what '{word}' means. Which of these is it?"),
+            Template("Think of what '{word}' means. What sort of thing is that?"),
             Template("Name something that belongs to the category '{answer}'.", "{word}", inverted=True),
             Template("Give me one word for this box: {answer}", "{word}", inverted=True),
         ),

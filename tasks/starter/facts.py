@@ -127,10 +127,10 @@ add_task(
             Template("Chemistry question: what is {asked}?"),
             Template("Look for {asked} in the periodic table. What do you find?"),
             Template("Name {asked}."),
-            Template("Choose {asked}."),
+            Template("Recall {asked}."),
             Template("A pupil has to write down {asked}. What is right?"),
             Template("From memory, give {asked}."),
-            Template("Which of the choices is {asked}?"),
+            Template("Tell me {asked}."),
             Template("Wanted: {asked}"),
             Template(
                 "In a quiz on the periodic table, the right answer was '{answer}'. What was asked for?",

@@ -9,14 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.registry import TaskSpec, get_mixture, get_task, mixture_names, task_names
+from flan_jax.data.registry import TaskSpec, get_mixture, get_task, task_names
 from flan_jax.data.render import Dropped, Example, describe, examples, fields_of, render
+from flan_jax.data.renderer import Mode
 from flan_jax.data.spec import Fields
-from flan_jax.data.templates import FieldError
 
 GOLDEN = Path(__file__).parent / "golden"
 OWN = [name for name in task_names() if get_task(name).source.name.startswith("starter/")]
@@ -81,10 +82,8 @@ def test_counts(spec: TaskSpec):
 
 @every_task
 def test_no_question_is_in_both_splits(spec: TaskSpec):
-    sides = [
-        {spec.inputs_pattern.fill(fields) for fields in all_fields(spec, split)} for split in ("train", "validation")
-    ]
-    assert not sides[0] & sides[1]
+    train, validation = (set(questions(spec, split)) for split in ("train", "validation"))
+    assert not train & validation
 
 
 @every_task
@@ -116,7 +115,7 @@ def test_the_metric_fits_the_answer(spec: TaskSpec):
 @every_task
 @pytest.mark.parametrize("mode", ["instruction", "name", "none"])
 @pytest.mark.parametrize("options", ["shown", "hidden"])
-def test_every_mode_renders(spec: TaskSpec, mode, options):
+def test_every_mode_renders(spec: TaskSpec, mode: Mode, options: Literal["shown", "hidden"]):
     data = DataConfig(template_mode=mode, options=options, max_examples=30, validation_examples=20)
     for split in ("train", "validation"):
         for example in rendered(spec, split, data):
@@ -170,12 +169,7 @@ def test_no_golden_file_is_left_over():
     assert sorted(file.stem for file in GOLDEN.glob("*.txt")) == OWN
 
 
-def test_a_missing_field_is_named():
-    with pytest.raises(FieldError):
-        get_task("capital_city").patterns[0][0].fill({"country": "France"})
-
-
-@pytest.mark.parametrize("name", mixture_names())
+@pytest.mark.parametrize("name", ["starter", "starter_small"])
 def test_mixtures_name_known_tasks(name: str):
     mixture = get_mixture(name)
     assert mixture.description
@@ -204,10 +198,9 @@ def test_records_are_the_same_in_every_process():
 def test_listing_is_quick_and_light():
     code = """
 import sys, time
-start = time.perf_counter()
 from flan_jax.data import registry
 assert registry.task_names() and registry.mixture_names()
-assert time.perf_counter() - start < 5, "listing took seconds"
+assert time.process_time() < 1, "start and listing took a second of processor time"
 for heavy in ("jax", "tensorflow", "transformers", "torch", "seqio", "numpy"):
     assert heavy not in sys.modules, heavy
 """
