@@ -6,15 +6,12 @@ messages ──template──► text ──tokenizer──► ids ──┬─�
                          └─ where answers begin and end (marks of the template, or rendered prefixes)
 ```
 
-A position in the text becomes a position in the ids only where the ids of the text before it are a prefix of the ids
-of the whole; that is checked for every answer of every example. It is checked on the text since the last special token
-alone: such a token cuts text exactly, so what stands before it cannot matter. These short pieces repeat
-(`assistant ⏎`), and each is encoded once a batch. A form is built once and holds no state.
+Every answer of every example is checked to begin, in the ids, exactly where it begins in the text (see `token_edges`);
+a template or tokenizer that does not allow it is an error that names the turn. A form is built once and holds no state.
 """
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +22,7 @@ from flan_jax.errors import InputError
 from flan_jax.formats.chat_template import ChatTemplate
 from flan_jax.formats.conversation import ConversationError, Encoded, Message, encoded
 from flan_jax.formats.text_form import PairForm, TextForm, form_fingerprint
+from flan_jax.formats.token_edges import TokenizedText, locate
 from flan_jax.formats.tokenizer import Tokenizer
 
 __all__ = ["ChatForm", "ConversationError", "Encoded", "Message", "PairForm", "TextForm", "make_form"]
@@ -201,56 +199,43 @@ class ChatForm:
         )
 
     def _encode_rendered(self, rendered: Sequence[_Rendered]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        """Ids of each text, and its character spans as spans of ids.
-
-        Two batches are encoded: the texts, and every different piece between a special token and an edge of a span.
-        """
+        """Ids of each text, and its character spans as spans of ids; two batches are encoded, however many texts."""
         wholes = self.tokenizer.encode_batch_with_offsets([conversation.text for conversation in rendered])
-        edges = [
-            _edges(conversation, ids, offsets, self.tokenizer.hard_ids)
+        texts = [
+            TokenizedText(conversation.text, ids, offsets, self.tokenizer.hard_tokens)
             for conversation, (ids, offsets) in zip(rendered, wholes, strict=True)
         ]
-        pieces = list(dict.fromkeys(piece for of_text in edges for pair in of_text for _, piece in pair))
-        ids_of = dict(zip(pieces, self.tokenizer.encode_batch(pieces), strict=True))
+        stops = [self._stops(conversation, text) for conversation, text in zip(rendered, texts, strict=True)]
+        edges = [
+            [begin for begin, _ in conversation.spans]
+            + [end for (_, end), stop in zip(conversation.spans, of_spans, strict=True) if stop is None]
+            for conversation, of_spans in zip(rendered, stops, strict=True)
+        ]
+        places = locate(texts, edges, self.tokenizer)
         results = []
-        for index, (conversation, (ids, offsets), of_text) in enumerate(zip(rendered, wholes, edges, strict=True)):
-            spans = []
-            for number, (span, pair) in enumerate(zip(conversation.spans, of_text, strict=True)):
-                begin, end = (start + len(ids_of[piece]) for start, piece in pair)
-                for edge, place, (start, piece) in zip(span, (begin, end), pair, strict=True):
-                    # the same ids may still reach further in the text: neighbouring unknown letters become one token
-                    if ids[start:place] != ids_of[piece] or (place > start and offsets[place - 1][1] > edge):
-                        raise self._split_error(index, f"answer {number}", "lets a token reach across its edge")
-                spans.append((begin, self._turn_end(ids, begin, end, conversation.is_marked)))
+        for index, conversation in enumerate(rendered):
+            ids, spans = texts[index].ids, []
+            for number, ((begin, end), stop) in enumerate(zip(conversation.spans, stops[index], strict=True)):
+                first, last = places[index][begin], places[index][end] if stop is None else stop
+                if first is None or last is None:
+                    raise self._split_error(index, f"answer {number}", "lets a token reach across its edge")
+                spans.append((first, self._with_stop(ids, first, last)))
             results.append((ids, spans))
         return results
 
-    def _turn_end(self, ids: list[int], begin: int, end: int, is_marked: bool) -> int:
-        if is_marked:
-            # some marks leave out the token that ends the turn, which the model must learn to emit
-            holds_stop = any(i in self.stop_ids for i in ids[begin:end])
-            return end + 1 if not holds_stop and end < len(ids) and ids[end] in self.stop_ids else end
-        # what the template writes after the end token (a line break, often) is nothing the model is to say
-        stops = [place for place in range(end - 1, begin - 1, -1) if ids[place] in self.stop_ids]
-        return stops[0] + 1 if stops else end
+    def _stops(self, conversation: _Rendered, text: TokenizedText) -> list[int | None]:
+        """For each span the place after the token that ends its turn; none where the span's own end counts.
 
+        What a template writes after that token (a line break, often) is nothing the model is to say.
+        """
+        if conversation.is_marked:
+            return [None] * len(conversation.spans)
+        return [text.after_last(self.stop_ids, begin, end) for begin, end in conversation.spans]
 
-def _edges(
-    conversation: _Rendered, ids: list[int], offsets: list[tuple[int, int]], hard_ids: frozenset[int]
-) -> list[list[tuple[int, str]]]:
-    """For both edges of every span: the place in `ids` of the last special token before it, and the text since then."""
-    hard_places = [place for place, token_id in enumerate(ids) if token_id in hard_ids]
-    hard_ends = [offsets[place][1] for place in hard_places]
-    edges = []
-    for span in conversation.spans:
-        pair = []
-        for edge in span:
-            found = bisect.bisect_right(hard_ends, edge) - 1
-            place = hard_places[found] if found >= 0 else 0
-            since = offsets[place][0] if found >= 0 else 0
-            pair.append((place, conversation.text[since:edge]))
-        edges.append(pair)
-    return edges
+    def _with_stop(self, ids: list[int], begin: int, end: int) -> int:
+        """The end of an answer; with the token after it, where a template's marks leave out what ends the turn."""
+        holds_stop = any(token_id in self.stop_ids for token_id in ids[begin:end])
+        return end + 1 if not holds_stop and end < len(ids) and ids[end] in self.stop_ids else end
 
 
 def _unanswered(turns: Sequence[Message]) -> list[Message]:

@@ -97,13 +97,13 @@ class Tokenizer:
         return frozenset(i for i, token in self.backend.get_added_tokens_decoder().items() if token.special)
 
     @cached_property
-    def hard_ids(self) -> frozenset[int]:
-        """Special tokens that cut text exactly where they stand: ids on either side do not depend on the other."""
-        return frozenset(
-            token_id
+    def hard_tokens(self) -> dict[int, str]:
+        """Tokens that cut text exactly where they are written: ids on either side do not depend on the other."""
+        return {
+            token_id: token.content
             for token_id, token in self.backend.get_added_tokens_decoder().items()
             if not (token.normalized or token.single_word or token.lstrip or token.rstrip)
-        )
+        }
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; texts of special tokens in it become those tokens, and none is added."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tokenizers import BRACKETS, CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MARKED, FORGETFUL, write_directory
 
@@ -69,6 +69,16 @@ def test_an_end_token_that_the_marks_leave_out_is_learned_too(tmp_path: Path):
     assert (example.ids.tolist(), example.weights.tolist()) == _from_pieces(tokenizer, CHATML_PIECES)
 
 
+def test_what_follows_the_end_token_may_join_the_next_turn(tmp_path: Path):
+    tokenizer = _tokenizer(
+        tmp_path, BRACKETS.replace("+ eos_token", "+ eos_token + ' '").replace("[INST]", "the house")
+    )
+    assert len(tokenizer.encode(" the")) == 1
+    (example,) = ChatForm(tokenizer, "default").encode([TALK])
+    said = tokenizer.decode(example.ids[example.weights > 0], skip_special=False)
+    assert said == " It is Paris.<|im_end|> Yes,\n it is.<|im_end|>"
+
+
 @pytest.mark.parametrize("template", [CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MARKED, BRACKETS])
 def test_prompt_and_answer_are_what_training_saw(tmp_path: Path, template: str):
     form = ChatForm(_tokenizer(tmp_path, template), "default")
@@ -101,6 +111,7 @@ def chatml_form(tmp_path_factory: pytest.TempPathFactory) -> ChatForm:
     return ChatForm(_tokenizer(tmp_path_factory.mktemp("chatml"), CHATML), "default")
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(_any_text(), _any_text()), min_size=1, max_size=3))
 def test_any_conversation_is_split_exactly_or_refused(chatml_form: ChatForm, exchanges: list[tuple[str, str]]):
     turns = [Message(role, text) for pair in exchanges for role, text in zip(("user", "assistant"), pair, strict=True)]
@@ -130,8 +141,8 @@ def test_a_batch_takes_two_calls_and_repeated_pieces_are_encoded_once(tmp_path: 
 
         monkeypatch.setattr(Tokenizer, name, counted)
     form.encode([[Message("user", f"{i}?"), Message("assistant", f"{i + 1}")] for i in range(50)])
-    # 50 texts; then "<|im_start|>assistant⏎" and "<|im_end|>⏎"
-    assert calls == [50, 2]
+    # 50 texts; then "<|im_start|>assistant⏎", which is the same before every answer
+    assert calls == [50, 1]
 
 
 def test_an_answer_that_grows_into_the_prompt_is_refused(tmp_path: Path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tokenizers import train_sentencepiece, write_directory
 
@@ -47,6 +47,7 @@ def _any_text() -> st.SearchStrategy[str]:
     return st.text(st.one_of(st.sampled_from(" \n\tab.1é"), st.characters(exclude_categories=("Cs",))), max_size=12)
 
 
+@settings(max_examples=60, deadline=None)
 @given(_any_text(), _any_text())
 def test_any_example_is_split_exactly_or_refused(tokenizer: Tokenizer, question: str, answer: str):
     form = TextForm(tokenizer, "none")
