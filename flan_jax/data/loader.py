@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int64
 
-from flan_jax.data.plan import Plan, Window
+from flan_jax.data.plan import Plan, Rows, Window
 from flan_jax.data.position import Position
 from flan_jax.data.record import PairRecord, Record, TokenRecord
 from flan_jax.errors import InputError
@@ -33,22 +33,15 @@ class RecordReader(Protocol):
 
 
 def fill_batch(
-    plan: Plan,
-    window: Window,
-    batch: int,
-    stores: Mapping[str, RecordReader],
-    *,
-    rows: slice,
-    decoder_start_id: int,
+    plan: Plan, rows: Rows, stores: Mapping[str, RecordReader], *, num_rows: int, decoder_start_id: int
 ) -> Batch:
-    """Rows `rows` of one batch of a window.
+    """A batch, or one host's part of it.
 
     Args:
-        plan: the plan the window belongs to.
-        window: the planned window.
-        batch: place in the window.
+        plan: the plan the rows are of.
+        rows: the rows, numbered from 0.
         stores: records of every task of the plan.
-        rows: rows of the batch that this host holds.
+        num_rows: how many rows, B.
         decoder_start_id: token before the first target (encoder-decoder only).
 
     Returns:
@@ -59,14 +52,8 @@ def fill_batch(
     Raises:
         InputError: a record is damaged or has another length than planned.
     """
-    first_row = batch * plan.rows + rows.start
-    num_rows = rows.stop - rows.start
-    examples = slice(int(window.row_bounds[first_row]), int(window.row_bounds[first_row + num_rows]))
-    records = _read(plan, window, examples, stores)
-    sides = [
-        _Side.of(window, examples, side, capacity, num_rows=num_rows, first_row=first_row)
-        for side, capacity in enumerate(plan.capacities)
-    ]
+    records = _read(plan, rows, stores)
+    sides = [_Side.of(rows, side, (num_rows, capacity)) for side, capacity in enumerate(plan.capacities)]
     if len(sides) == 1:
         return _decoder_batch(sides[0], [record for record in records if isinstance(record, TokenRecord)])
     pairs = [record for record in records if isinstance(record, PairRecord)]
@@ -78,24 +65,22 @@ class _Side:
     """Where the examples of a batch stand on one side of its rows."""
 
     shape: tuple[int, int]
-    lengths: Int64[np.ndarray, "m"]
     flat: Int64[np.ndarray, "p"]  # place in the flattened [rows, capacity] of every position of every example
     within: Int64[np.ndarray, "p"]  # its position within the example
     segments: np.ndarray
     tasks: np.ndarray
 
     @classmethod
-    def of(cls, window: Window, examples: slice, side: int, capacity: int, *, num_rows: int, first_row: int) -> _Side:
-        lengths = window.lengths[examples, side].astype(np.int64)
+    def of(cls, rows: Rows, side: int, shape: tuple[int, int]) -> _Side:
+        lengths = rows.lengths[:, side].astype(np.int64)
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        begins = (window.rows[examples] - first_row) * capacity + window.offsets[examples, side]
+        begins = rows.rows * shape[1] + rows.offsets[:, side]
         return cls(
-            shape=(num_rows, capacity),
-            lengths=lengths,
+            shape=shape,
             flat=np.repeat(begins, lengths) + within,
             within=within,
-            segments=np.repeat(window.segments[examples], lengths),
-            tasks=np.repeat(window.tasks[examples], lengths),
+            segments=np.repeat(rows.segments, lengths),
+            tasks=np.repeat(rows.tasks, lengths),
         )
 
     def place(self, values: np.ndarray, dtype: type[np.generic] = np.int32, padding: int = 0) -> np.ndarray:
@@ -107,9 +92,9 @@ class _Side:
 
 def _decoder_batch(side: _Side, records: Sequence[TokenRecord]) -> Batch:
     return {
-        "inputs": side.place(_joined([record.tokens[:-1] for record in records])),
-        "targets": side.place(_joined([record.tokens[1:] for record in records])),
-        "weights": side.place(_joined([record.weights[1:] for record in records]), np.float32),
+        "inputs": side.place(np.concatenate([record.tokens[:-1] for record in records])),
+        "targets": side.place(np.concatenate([record.tokens[1:] for record in records])),
+        "weights": side.place(np.concatenate([record.weights[1:] for record in records]), np.float32),
         "segments": side.place(side.segments),
         "positions": side.place(side.within),
         "tasks": side.place(side.tasks, padding=-1),
@@ -119,11 +104,11 @@ def _decoder_batch(side: _Side, records: Sequence[TokenRecord]) -> Batch:
 def _encoder_decoder_batch(
     input_side: _Side, target_side: _Side, records: Sequence[PairRecord], decoder_start_id: int
 ) -> Batch:
-    targets = _joined([record.targets for record in records])
+    targets = np.concatenate([record.targets for record in records])
     # Teacher forcing within each segment: the token before, and the start token before the first.
     before = np.where(target_side.within == 0, decoder_start_id, np.roll(targets, 1))
     return {
-        "encoder_inputs": input_side.place(_joined([record.inputs for record in records])),
+        "encoder_inputs": input_side.place(np.concatenate([record.inputs for record in records])),
         "encoder_segments": input_side.place(input_side.segments),
         "decoder_inputs": target_side.place(before),
         "targets": target_side.place(targets),
@@ -133,24 +118,20 @@ def _encoder_decoder_batch(
     }
 
 
-def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate(arrays) if arrays else np.empty(0, np.int32)
-
-
-def _read(plan: Plan, window: Window, examples: slice, stores: Mapping[str, RecordReader]) -> list[Record]:
-    tasks, wanted, lengths = window.tasks[examples], window.records[examples], window.lengths[examples]
+def _read(plan: Plan, rows: Rows, stores: Mapping[str, RecordReader]) -> list[Record]:
+    lengths = rows.lengths
     records: dict[int, Record] = {}
-    for task in np.unique(tasks).tolist():
-        places = np.flatnonzero(tasks == task)
-        found = stores[plan.tasks[task]].read(wanted[places])
+    for task in np.unique(rows.tasks).tolist():
+        places = np.flatnonzero(rows.tasks == task)
+        found = stores[plan.tasks[task]].read(rows.records[places])
         for place, record in zip(places.tolist(), found, strict=True):
             if record.packed_lengths != tuple(lengths[place].tolist()):
                 raise InputError(
-                    f"task '{plan.tasks[task]}': record {wanted[place]} has lengths {record.packed_lengths}, planned "
-                    f"were {tuple(lengths[place].tolist())}; run 'flan-jax prepare CONFIG' again"
+                    f"task '{plan.tasks[task]}': record {rows.records[place]} has lengths {record.packed_lengths}, "
+                    f"planned were {tuple(lengths[place].tolist())}; run 'flan-jax prepare CONFIG' again"
                 )
             records[place] = record
-    return [records[place] for place in range(len(tasks))]
+    return [records[place] for place in range(len(records))]
 
 
 class Loader:
@@ -210,36 +191,63 @@ class Loader:
         if self._executor:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def _fill(self, window: Window, batch: int) -> Batch:
-        return fill_batch(
-            self._plan, window, batch, self._stores, rows=self._rows, decoder_start_id=self._decoder_start_id
-        )
-
     def _read_now(self, position: Position) -> Generator[tuple[Batch, Position], None, None]:
-        while True:
-            window = self._plan.window(position.window, position.stage_starts)
-            for batch in range(position.batch, window.num_batches):
-                position = self._plan.after(position, window)
-                yield self._fill(window, batch), position
+        for rows, after in self._schedule(position, self._plan.window):
+            yield self._fill(rows), after
 
     def _read_ahead(self, position: Position) -> Generator[tuple[Batch, Position], None, None]:
-        assert self._executor is not None
+        assert self._executor is not None, "reading ahead needs threads"
         waiting: deque[tuple[Future[Batch], Position]] = deque()
-        planned = self._executor.submit(self._plan.window, position.window, position.stage_starts)
+        for rows, after in self._schedule(position, _PlannedAhead(self._plan, self._executor)):
+            waiting.append((self._executor.submit(self._fill, rows), after))
+            if len(waiting) > self._workers * _BATCHES_AHEAD:
+                filled, filled_after = waiting.popleft()
+                yield filled.result(), filled_after
+
+    def _schedule(
+        self, position: Position, plan_window: Callable[[int, tuple[int, ...]], Window]
+    ) -> Iterator[tuple[Rows, Position]]:
+        """This host's rows of every batch from `position` on, and the position after it."""
+        step, row, starts = position.step, position.row, position.stage_starts
+        window = plan_window(position.window, starts)
         while True:
-            # Batches that are on their way come before a window still in planning, and before its error.
-            while waiting and (not planned.done() or planned.exception()):
-                filled, filled_position = waiting.popleft()
-                yield filled.result(), filled_position
-            window = planned.result()
-            last = dataclasses.replace(
-                position, step=position.step + window.num_batches - 1 - position.batch, batch=window.num_batches - 1
-            )
-            after = self._plan.after(last, window)
-            planned = self._executor.submit(self._plan.window, after.window, after.stage_starts)
-            for batch in range(position.batch, window.num_batches):
-                position = self._plan.after(position, window)
-                waiting.append((self._executor.submit(self._fill, window, batch), position))
-                if len(waiting) > self._workers * _BATCHES_AHEAD:
-                    filled, filled_position = waiting.popleft()
-                    yield filled.result(), filled_position
+            parts = []
+            filled = 0
+            while filled < self._plan.rows:
+                if row == window.num_rows:
+                    starts = self._plan.stage_starts(window.number + 1, step, starts)
+                    window = plan_window(window.number + 1, starts)
+                    row = 0
+                taken = min(window.num_rows - row, self._plan.rows - filled)
+                parts.append(window.content.between(row, row + taken, at=filled))
+                filled += taken
+                row += taken
+            step += 1
+            after = dataclasses.replace(position, step=step, window=window.number, row=row, stage_starts=starts)
+            yield Rows.joined(parts).between(self._rows.start, self._rows.stop), after
+
+    def _fill(self, rows: Rows) -> Batch:
+        num_rows = self._rows.stop - self._rows.start
+        return fill_batch(self._plan, rows, self._stores, num_rows=num_rows, decoder_start_id=self._decoder_start_id)
+
+
+class _PlannedAhead:
+    """Plans a window while the one before it is read.
+
+    The stages that will have begun are not known yet where one begins at that very boundary; the window is then
+    planned when it is asked for.
+    """
+
+    def __init__(self, plan: Plan, executor: ThreadPoolExecutor):
+        self._plan, self._executor = plan, executor
+        self._wanted: tuple[int, tuple[int, ...]] | None = None
+        self._planned: Future[Window] | None = None
+
+    def __call__(self, number: int, stage_starts: tuple[int, ...]) -> Window:
+        if self._planned is not None and self._wanted == (number, stage_starts):
+            window = self._planned.result()
+        else:
+            window = self._plan.window(number, stage_starts)
+        self._wanted = (number + 1, stage_starts)
+        self._planned = self._executor.submit(self._plan.window, *self._wanted)
+        return window

@@ -3,8 +3,10 @@
     cursors ──► (task, epoch, place) ──► record ──► rows by packing ──► rows shuffled ──► batches
     mixture.py          order.py                      packing.py          order.py
 
-Every host computes the same windows; neither the host count nor the mesh enters. A window depends on its number and
-on the stages that began before it, not on other windows, so resuming costs one of them.
+The rows of window after window are one endless stream, cut into batches; a batch may hold the last rows of a window and
+the first of the next, so no row is ever empty. Every host computes the same windows; neither the host count nor the
+mesh enters. A window depends on its number and on the stages that began before it, not on other windows, so resuming
+costs one of them.
 """
 
 from __future__ import annotations
@@ -51,30 +53,47 @@ class RecordLengths(Protocol):
 
 
 @dataclass(frozen=True)
-class Window:
-    """The examples of one window, sorted by row.
+class Rows:
+    """Some packed rows: their examples, row after row.
 
     Attributes:
-        number: which window.
-        num_batches: whole batches it makes.
         tasks: int32 [m], index into the plan's tasks.
         records: int64 [m], index into that task's store.
         lengths: int32 [m, sides].
-        rows: int64 [m], row within the window.
+        rows: int64 [m], row of each example, from 0.
         segments: int32 [m], 1 for the first example of a row, then 2 …
         offsets: int64 [m, sides], first position in the row.
-        row_bounds: int64 [rows + 1]; row r holds examples row_bounds[r] … row_bounds[r + 1].
     """
 
-    number: int
-    num_batches: int
     tasks: Int32[np.ndarray, "m"]
     records: Int64[np.ndarray, "m"]
     lengths: Int32[np.ndarray, "m sides"]
     rows: Int64[np.ndarray, "m"]
     segments: Int32[np.ndarray, "m"]
     offsets: Int64[np.ndarray, "m sides"]
-    row_bounds: Int64[np.ndarray, "rows_plus_one"]
+
+    def between(self, first: int, stop: int, *, at: int = 0) -> Rows:
+        """Rows first … stop, numbered from `at`."""
+        begin, end = np.searchsorted(self.rows, (first, stop)).tolist()
+        part = {field.name: getattr(self, field.name)[begin:end] for field in dataclasses.fields(self)}
+        return Rows(**part | {"rows": part["rows"] - first + at})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of all parts; their numbers must ascend."""
+        if len(parts) == 1:
+            return parts[0]
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window: its number, and all its rows (none is empty)."""
+
+    number: int
+    num_rows: int
+    content: Rows
 
 
 class Plan:
@@ -107,9 +126,18 @@ class Plan:
             stages: (first step, rates) of each later stage, ascending (`mixture.stage_rates`).
             rows: rows of a batch, all hosts together.
             capacities: positions of a row on each side; no record may be longer.
-            window_batches: batches a window has on average at least.
+            window_batches: batches' worth of rows that a window has on average at least.
             seed: seed of the order.
+
+        Raises:
+            InputError: a record has no token that carries loss. Without such, every batch has one to train on.
         """
+        for task, store in stores.items():
+            if not store.loss_tokens.all():
+                raise InputError(
+                    f"task '{task}': record {int(np.argmin(store.loss_tokens))} has no token that carries loss; every "
+                    "example needs an answer that is not empty: run 'flan-jax prepare CONFIG' again"
+                )
         self.tasks = tuple(stores)
         self.rates = (dict(rates), *(dict(stage) for _, stage in stages))
         self.rows, self.capacities, self._seed = rows, capacities, seed
@@ -134,7 +162,7 @@ class Plan:
         return Position(
             step=0,
             window=0,
-            batch=0,
+            row=0,
             stage_starts=self.stage_starts(0, 0, ()),
             seed=self._seed,
             packing_version=PACKING_VERSION,
@@ -145,57 +173,38 @@ class Plan:
             mixture=self._mixture_fingerprint,
         )
 
-    def after(self, position: Position, window: Window) -> Position:
-        """The position that follows `position`, a batch of `window`."""
-        step, batch = position.step + 1, position.batch + 1
-        if batch < window.num_batches:
-            return dataclasses.replace(position, step=step, batch=batch)
-        number = position.window + 1
-        starts = self.stage_starts(number, step, position.stage_starts)
-        return dataclasses.replace(position, step=step, window=number, batch=0, stage_starts=starts)
-
     def stage_starts(self, window: int, step: int, begun: tuple[int, ...]) -> tuple[int, ...]:
-        """First window of each stage that has begun when `window` starts at `step`; `begun` are those before it."""
+        """First window of each stage that has begun when the batch of `step` reaches `window`; `begun`: the earlier."""
         due = sum(stage_step <= step for stage_step in self._stage_steps)
         return begun + (window,) * (due - len(begun))
 
     def window(self, number: int, stage_starts: tuple[int, ...]) -> Window:
-        """Window `number`, given the first windows of the stages that have begun by then.
-
-        Raises:
-            InputError: a batch would have no token that carries loss.
-        """
+        """Window `number`, given the first windows of the stages that have begun by then."""
         tasks, records = self._draw(number, stage_starts)
         # Tasks arrive one after another; packing puts examples of equal length side by side, so mix them first.
         mixed = shuffled(len(tasks), key64("examples", self._seed, number))
         tasks, records = tasks[mixed], records[mixed]
-        everywhere = self._first_records[tasks] + records
-        lengths = self._lengths[everywhere]
+        lengths = self._lengths[self._first_records[tasks] + records]
         packed = pack(lengths, self.capacities)
-        num_batches = -(-int(packed.max() + 1) // self.rows)
-        num_rows = num_batches * self.rows
+        num_rows = int(packed.max()) + 1
         rows = shuffled(num_rows, key64("rows", self._seed, number))[packed]
         by_row = np.argsort(rows, kind="stable")
         rows, lengths = rows[by_row], lengths[by_row]
-        bounds = np.searchsorted(rows, np.arange(num_rows + 1))
+        firsts = np.searchsorted(rows, rows)  # first example of each one's row
         before = np.cumsum(lengths, axis=0, dtype=np.int64) - lengths
-        window = Window(
-            number=number,
-            num_batches=num_batches,
+        content = Rows(
             tasks=tasks[by_row].astype(np.int32),
             records=records[by_row],
             lengths=lengths,
             rows=rows,
-            segments=(np.arange(len(rows)) - bounds[rows] + 1).astype(np.int32),
-            offsets=before - before[bounds[rows]],
-            row_bounds=bounds,
+            segments=(np.arange(len(rows)) - firsts + 1).astype(np.int32),
+            offsets=before - before[firsts],
         )
-        self._check_trainable(window, self._loss_tokens[everywhere[by_row]])
-        return window
+        return Window(number, num_rows, content)
 
-    def loss_tokens(self, window: Window) -> Int32[np.ndarray, "m"]:
-        """Positions of each example of a window that carry loss."""
-        return self._loss_tokens[self._first_records[window.tasks] + window.records]
+    def loss_tokens(self, rows: Rows) -> Int32[np.ndarray, "m"]:
+        """Positions of each example that carry loss."""
+        return self._loss_tokens[self._first_records[rows.tasks] + rows.records]
 
     def num_examples(self, task: int) -> int:
         """Distinct examples of a task."""
@@ -217,30 +226,19 @@ class Plan:
         turns = (epochs.astype(np.uint64) + mix64(keys ^ examples.astype(np.uint64))) % num_renderings
         return tasks, first_renderings + turns.astype(np.int64)
 
-    def _check_trainable(self, window: Window, loss_tokens: np.ndarray) -> None:
-        totals = np.bincount(window.rows // self.rows, weights=loss_tokens, minlength=window.num_batches)
-        if totals.all():
-            return
-        batch = int(np.flatnonzero(totals == 0)[0])
-        names = sorted({self.tasks[task] for task in window.tasks[window.rows // self.rows == batch].tolist()})
-        raise InputError(
-            f"batch {batch} of data window {window.number} has no token that carries loss (tasks {', '.join(names)}); "
-            "every batch needs one: prepare these tasks with answers that are not empty"
-        )
-
     def _row_share(self, store: RecordLengths) -> list[float]:
         """Share of a row that a mean record takes on each side."""
         totals = store.lengths.sum(axis=0, dtype=np.int64).tolist()
         return [total / (len(store.lengths) * size) for total, size in zip(totals, self.capacities, strict=True)]
 
     def _choose_window_examples(self, window_batches: int) -> int:
-        """Examples that fill the batches of a window, and half a batch more, in whatever stage takes most."""
+        """Examples that fill the batches of a window in whatever stage takes most."""
         # Rounding takes up to one example a task from a window; with twice as many none is ever empty.
         most = 2 * len(self.tasks)
         for rates in self.rates:
             sides = zip(*self._row_shares, strict=True)
             row_share = max(sum(rates[t] * share for t, share in zip(self.tasks, side, strict=True)) for side in sides)
-            most = max(most, int(np.ceil((window_batches + 0.5) * self.rows / row_share)))
+            most = max(most, int(np.ceil(window_batches * self.rows / row_share)))
         return most
 
 

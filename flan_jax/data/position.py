@@ -15,8 +15,8 @@ class Position:
 
     Attributes:
         step: batches before it, over all windows.
-        window: its window.
-        batch: its place in the window.
+        window: the window its first row is of.
+        row: that row's place in the window.
         stage_starts: first window of each stage of rates that has begun.
         seed: seed of the order.
         packing_version: version of the packing rule.
@@ -29,7 +29,7 @@ class Position:
 
     step: int
     window: int
-    batch: int
+    row: int
     stage_starts: tuple[int, ...]
     seed: int
     packing_version: int

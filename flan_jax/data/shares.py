@@ -42,7 +42,7 @@ class SideFill:
     Attributes:
         name: 'tokens', or 'inputs' and 'targets'.
         length: positions of a row.
-        fill: share of positions taken, empty rows included.
+        fill: share of positions taken.
         suggested_length: row length at which this side would be about as full as the fullest one, and no example of the
             windows looked at longer than the row; the length itself for the side that binds.
     """
@@ -60,7 +60,7 @@ class MixtureReport:
     Attributes:
         tasks: in the plan's order.
         sides: one for a decoder, inputs and targets for an encoder-decoder.
-        num_batches, num_rows, num_examples: in these windows; rows include the empty ones.
+        num_batches, num_rows, num_examples: in these windows; whole batches.
         lower_bound_rows: fewest rows that could hold these examples.
     """
 
@@ -80,14 +80,14 @@ class MixtureReport:
 def mixture_report(plan: Plan, *, windows: int = 1) -> MixtureReport:
     """Shares and fill over the first windows of a plan, at the mixture's own rates (stages are left out)."""
     planned = [plan.window(number, ()) for number in range(windows)]
-    tasks = np.concatenate([window.tasks for window in planned])
-    lengths = np.concatenate([window.lengths for window in planned])
-    loss_tokens = np.concatenate([plan.loss_tokens(window) for window in planned])
+    tasks = np.concatenate([window.content.tasks for window in planned])
+    lengths = np.concatenate([window.content.lengths for window in planned])
+    loss_tokens = np.concatenate([plan.loss_tokens(window.content) for window in planned])
     count = len(plan.tasks)
     examples = np.bincount(tasks, minlength=count)
     tokens = np.bincount(tasks, weights=lengths.sum(axis=1), minlength=count)
     losses = np.bincount(tasks, weights=loss_tokens, minlength=count)
-    num_batches = sum(window.num_batches for window in planned)
+    num_rows = sum(window.num_rows for window in planned)
     return MixtureReport(
         tasks=tuple(
             TaskShare(
@@ -101,9 +101,9 @@ def mixture_report(plan: Plan, *, windows: int = 1) -> MixtureReport:
             )
             for task, name in enumerate(plan.tasks)
         ),
-        sides=_side_fills(plan, lengths, num_batches * plan.rows),
-        num_batches=num_batches,
-        num_rows=num_batches * plan.rows,
+        sides=_side_fills(plan, lengths, num_rows),
+        num_batches=num_rows // plan.rows,
+        num_rows=num_rows,
         num_examples=len(tasks),
         lower_bound_rows=lower_bound(lengths, plan.capacities),
     )

@@ -94,10 +94,11 @@ PAIR_BATCHES = take(pair_plan(), PAIRS, 40)
 def test_every_example_of_a_window_stands_in_its_batches_once():
     plan = token_plan()
     window = plan.window(0, ())
-    expected = Counter(zip(window.tasks.tolist(), window.records.tolist(), strict=True))
+    expected = Counter(zip(window.content.tasks.tolist(), window.content.records.tolist(), strict=True))
     found: Counter = Counter()
-    for batch, _ in TOKENS[: window.num_batches]:
-        for row in range(4):
+    for number, (batch, _) in enumerate(TOKENS[: -(-window.num_rows // 4)]):
+        for row in range(min(4, window.num_rows - 4 * number)):
+            assert batch["segments"][row].max() > 0  # no row is empty
             for segment in range(1, batch["segments"][row].max() + 1):
                 place = np.flatnonzero(batch["segments"][row] == segment)
                 task = int(batch["tasks"][row, place[0]])
@@ -176,18 +177,17 @@ def test_stages_begin_at_the_first_window_at_or_after_their_step():
     assert list(starts) == [0, 1]
     for stage, (window, position) in starts.items():
         assert position.window == window
-        assert position.batch == 0
-        assert position.step >= STAGES[stage][0]
-    first_step = starts[0][1].step
-    assert 0 in TOKENS[first_step - 1][0]["tasks"]
-    for batch, position in TOKENS[first_step:]:
-        if position.stage_starts == TOKENS[first_step][1].stage_starts and position.batch:
-            assert 0 not in batch["tasks"]
+        assert position.row <= 4  # the batch that reaches the window is the first to know of the stage
+        assert position.step - 1 >= STAGES[stage][0]
+    first, second = starts[0][1].step, starts[1][1].step
+    assert all(0 in batch["tasks"] for batch, _ in TOKENS[: first - 1])
+    assert all(0 not in batch["tasks"] for batch, _ in TOKENS[first : second - 1])
+    assert all(set(np.unique(batch["tasks"])) <= {-1, 0} for batch, _ in TOKENS[second:])
 
 
 def test_small_data_sets_wrap_and_every_epoch_holds_every_example():
     plan = Plan({"b": STORES["b"]}, {"b": 1.0}, rows=4, capacities=(24,), window_batches=5, seed=0)
-    drawn = np.concatenate([plan.window(number, ()).records for number in range(6)])
+    drawn = np.concatenate([plan.window(number, ()).content.records for number in range(6)])
     counts = np.bincount(drawn, minlength=7)
     assert counts.max() - counts.min() <= 1
 
@@ -195,36 +195,40 @@ def test_small_data_sets_wrap_and_every_epoch_holds_every_example():
 def test_renderings_take_turns_over_the_epochs():
     stores = {"c": token_store(2, 30, renderings=3)}
     plan = Plan(stores, {"c": 1.0}, rows=4, capacities=(24,), window_batches=5, seed=0)
-    counts = np.bincount(np.concatenate([plan.window(number, ()).records for number in range(40)]), minlength=90)
+    counts = np.bincount(
+        np.concatenate([plan.window(number, ()).content.records for number in range(40)]), minlength=90
+    )
     assert counts.min() > 0
     epochs = counts.sum() / 30
     assert abs(counts.reshape(30, 3) - epochs / 3).max() <= 1.4
 
 
-def test_rows_that_are_empty_are_fewer_than_a_batch_and_carry_no_weight():
-    plan = token_plan(stages=[])
-    for number in range(10):
+def test_a_window_smaller_than_a_batch_is_joined_with_the_next():
+    plan = Plan({"b": STORES["b"]}, {"b": 1.0}, rows=40, capacities=(24,), window_batches=1, seed=0)
+    assert plan.window(0, ()).num_rows < 80
+    whole = take(plan, STORES, 6, rows=slice(0, 40))
+    assert max(position.window for _, position in whole) >= 4
+    again = take(plan, STORES, 3, rows=slice(0, 40), position=whole[2][1], workers=2)
+    for (batch, _), (expected, _) in zip(again, whole[3:], strict=True):
+        assert_same(batch, expected)
+
+
+def test_a_window_has_the_rows_it_is_asked_for():
+    plan = token_plan(stages=[], window_batches=40)
+    for number in range(5):
         window = plan.window(number, ())
-        num_empty = window.num_batches * 4 - len(np.unique(window.rows))
-        assert 0 <= num_empty < 4
-        assert window.num_batches >= 5
+        assert window.num_rows >= 0.97 * 160
+        assert np.array_equal(np.unique(window.content.rows), np.arange(window.num_rows))
 
 
-def test_a_batch_without_a_token_to_train_on_is_refused():
+def test_an_example_without_a_token_to_train_on_is_refused():
     store = token_store(0, 10)
-    silent = [
-        dataclasses.replace(r, weights=np.zeros_like(r.weights)) for r in store.records if isinstance(r, TokenRecord)
-    ]
-    plan = Plan(
-        {"quiet": MemoryStore(list(silent), store.starts)},
-        {"quiet": 1.0},
-        rows=2,
-        capacities=(24,),
-        window_batches=2,
-        seed=0,
-    )
-    with pytest.raises(InputError, match=r"batch 0 of data window 0 has no token that carries loss \(tasks quiet\)"):
-        plan.window(0, ())
+    records = list(store.records)
+    assert isinstance(records[4], TokenRecord)
+    records[4] = dataclasses.replace(records[4], weights=np.zeros_like(records[4].weights))
+    stores = {"quiet": MemoryStore(records, store.starts)}
+    with pytest.raises(InputError, match=r"task 'quiet': record 4 has no token that carries loss"):
+        Plan(stores, {"quiet": 1.0}, rows=2, capacities=(24,), window_batches=2, seed=0)
 
 
 def test_a_position_of_another_plan_is_refused_with_what_differs():
@@ -269,9 +273,9 @@ def test_an_error_in_a_thread_comes_where_its_batch_would_have_come_and_threads_
 def test_a_record_of_another_length_than_planned_is_refused():
     plan = token_plan(stages=[])
     other = {**STORES, "a": token_store(5, 40)}
-    window = plan.window(0, ())
+    rows = plan.window(0, ()).content.between(0, 4)
     with pytest.raises(InputError, match=r"task 'a': record \d+ has lengths"):
-        fill_batch(plan, window, 0, other, rows=slice(0, 4), decoder_start_id=0)
+        fill_batch(plan, rows, other, num_rows=4, decoder_start_id=0)
 
 
 def test_report_of_shares_and_fill():
