@@ -57,7 +57,9 @@ class ModelConfig(Section):
         "bfloat16", "Type in which weights that are not tuned are kept."
     )
     dropout: float | None = fixed(None, "Dropout rate in training; none: the architecture's own.", ge=0, lt=1)
-    remat: Literal["none", "dots", "full"] = free("none", "What the backward pass computes again to save memory.")
+    remat: Literal["none", "dots", "full"] = free(
+        "dots", "What the backward pass computes again to save memory: nothing; all but matrix products; whole layers."
+    )
     scan_unroll: int = free(1, "Layers unrolled in one step of the layer scan.", ge=1)
 
     @model_validator(mode="after")

@@ -79,7 +79,7 @@ def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
     """Print a config with every default filled in."""
     from flan_jax.cli.session import read_config
 
-    print(read_config(config, overrides or ()).to_yaml(), end="")
+    print(read_config(config, overrides or ()).config.to_yaml(), end="")
 
 
 @app.command(short_help="Build the token store.")

@@ -9,8 +9,9 @@ import shutil
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from flan_jax.cli.session import make_console
 
 BASE = ("flan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers", "array-record")
 OPTIONAL = (
@@ -26,7 +27,7 @@ OPTIONAL = (
 
 def run() -> None:
     """Print the report."""
-    console = Console()
+    console = make_console()
     console.print(_versions())
     console.print(_devices())
     console.print(_machine())

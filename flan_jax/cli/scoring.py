@@ -1,0 +1,105 @@
+"""What `train`, `evaluate` and `quickstart` share: the tasks to measure, an evaluator for a model, tables of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from flan_jax.cli.session import Text
+from flan_jax.config import Config
+from flan_jax.data.prepared import Prepared
+from flan_jax.data.registry import get_task
+from flan_jax.errors import InputError
+from flan_jax.evaluate.compare import Change
+from flan_jax.evaluate.evaluator import Evaluator
+from flan_jax.evaluate.items import EvaluationTask, read_items
+from flan_jax.evaluate.protocol import Evaluation, TaskResult
+from flan_jax.model.weights import Parts
+from flan_jax.report.console import ScoreLine, score_table
+from flan_jax.report.progress import ProgressReport
+
+SEEN, HELD_OUT = "seen in training", "held out"
+SIDE, CLUSTER, TASK = 0, 1, 2  # depths of a line in the table
+
+
+def evaluation_tasks(config: Config, prepared: Prepared) -> list[EvaluationTask]:
+    """The tasks a config measures, with their questions, seen ones first.
+
+    Raises:
+        InputError: `evaluation.tasks` names a task without a validation split, or a question is malformed.
+    """
+    resolved = prepared.resolved
+    seen_clusters = {resolved.clusters[name] for name in resolved.train}
+    tasks = []
+    for name in config.evaluation.tasks or prepared.evaluation:
+        if name not in prepared.evaluation:
+            raise InputError(f"evaluation.tasks: task '{name}' has no validation split; leave it out, or give it one")
+        spec = resolved.specs.get(name) or get_task(name)
+        tasks.append(
+            EvaluationTask(
+                name=name,
+                cluster=spec.cluster,
+                seen=spec.cluster in seen_clusters,
+                metrics=spec.metrics,
+                answer_pattern=spec.answer_pattern,
+                reasoning=spec.reasoning,
+                items=read_items(prepared.evaluation[name], name, most=config.evaluation.examples),
+            )
+        )
+    if not tasks:
+        raise InputError("evaluation: no task of the mixture has a validation split; name some in evaluation.tasks")
+    return sorted(tasks, key=lambda task: not task.seen)
+
+
+def make_evaluator(config: Config, text: Text, parts: Parts, mesh, tasks: Sequence[EvaluationTask]) -> Evaluator:
+    """The evaluator of a model's structure on these tasks."""
+    return Evaluator(
+        tasks,
+        graphdef=parts.graphdef,
+        architecture=parts.architecture,
+        mesh=mesh,
+        batch=config.batch,
+        settings=config.evaluation,
+        stop_ids=text.tokenizer.stop_ids,
+        decode_text=text.tokenizer.decode,
+    )
+
+
+def measure(evaluator: Evaluator, parts: Parts, *, label: str, console: Console) -> Evaluation:
+    """An evaluation with a progress bar."""
+    with ProgressReport(f"evaluate {label}", evaluator.total, console=console) as progress:
+        return evaluator(parts.tuned, parts.frozen, label=label, on_progress=progress.advance)
+
+
+def results_table(
+    after: Evaluation, *, before: Evaluation | None, changes: Mapping[str, Change] | None, title: str
+) -> Table:
+    """Scores by task and cluster, seen and held out apart, with what changed where `before` is given."""
+    old = before.summary() if before else {}
+    new = after.summary()
+
+    def line(key: str, name: str, depth: int, results: Sequence[TaskResult]) -> ScoreLine:
+        change = changes.get(key) if changes else None
+        return ScoreLine(
+            name=name,
+            depth=depth,
+            metric=results[0].metric if depth == TASK else "",
+            count=sum(result.count for result in results),
+            score=new[key],
+            before=old.get(key),
+            interval=(change.low, change.high) if change else None,
+        )
+
+    groups = after.groups()
+    lines = []
+    for heading, key in ((SEEN, "seen/mean"), (HELD_OUT, "held_out/mean")):
+        if key not in groups:
+            continue
+        lines.append(line(key, heading, SIDE, groups[key]))
+        for cluster in dict.fromkeys(result.cluster for result in groups[key]):
+            results = groups[f"cluster/{cluster}"]
+            lines.append(line(f"cluster/{cluster}", cluster, CLUSTER, results))
+            lines += [line(f"task/{result.task}", result.task, TASK, [result]) for result in results]
+    return score_table(lines, title=title)

@@ -1,0 +1,97 @@
+"""`flan-jax tasks list` and `tasks show`: the registry and rendered examples, without JAX or TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from flan_jax.cli.session import make_console
+from flan_jax.config import DataConfig
+from flan_jax.data import registry
+from flan_jax.data.render import Example, describe
+from flan_jax.errors import InputError
+
+
+def list_tasks(modules: tuple[str, ...], cluster: str | None) -> None:
+    """Print the tasks by cluster, then the mixtures."""
+    registry.load_modules(modules)
+    specs = [registry.get_task(name) for name in registry.task_names()]
+    clusters = sorted({spec.cluster for spec in specs})
+    if cluster is not None and cluster not in clusters:
+        raise InputError(f"cluster '{cluster}': no task has it; clusters are {', '.join(clusters)}")
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("cluster", "task", "metric", "what it asks"):
+        table.add_column(heading, no_wrap=heading != "what it asks")
+    for spec in sorted(specs, key=lambda spec: (spec.cluster, spec.name)):
+        if cluster in (None, spec.cluster):
+            table.add_row(spec.cluster, spec.name, spec.metrics[0], escape(spec.description))
+    console = make_console()
+    console.print(table)
+    shown = table.row_count
+    console.print(f"{shown} task{'s' * (shown != 1)} in {len(clusters) if cluster is None else 1} clusters")
+    if cluster is None:
+        for name in registry.mixture_names():
+            mixture = registry.get_mixture(name)
+            console.print(f"mixture [bold]{escape(name)}[/]: {len(mixture.tasks)} tasks. {escape(mixture.description)}")
+
+
+def show_task(
+    name: str, modules: tuple[str, ...], *, count: int, mode: str, options: str, split: str, source: str | None
+) -> None:
+    """Print where a task comes from and its templates, each filled in with examples of `split`."""
+    registry.load_modules(modules)
+    for flag, value, allowed in (
+        ("--mode", mode, ("instruction", "name", "none")),
+        ("--options", options, ("shown", "hidden")),
+    ):
+        if value not in allowed:
+            raise InputError(f"{flag} {value}: must be one of {', '.join(allowed)}")
+    data = DataConfig(
+        mixture=name,
+        template_mode=cast(Literal["instruction", "name", "none"], mode),
+        options=cast(Literal["shown", "hidden"], options),
+        sources={} if source is None else {name: source},
+    )
+    spec = registry.resolve_mixture(data).specs.get(name)
+    if spec is None:
+        raise InputError(f"'{name}' is a mixture; name one of its tasks: {', '.join(registry.get_mixture(name).tasks)}")
+    console = make_console()
+    about = Table(box=None, show_header=False)
+    for label, value in (
+        ("cluster", spec.cluster),
+        ("what it asks", spec.description),
+        ("source", f"{spec.source.name} (version {spec.source.version})"),
+        ("metrics", ", ".join(spec.metrics)),
+        ("licence", spec.license),
+        ("citation", spec.citation),
+    ):
+        if value:
+            about.add_row(f"[bold]{label}[/]", escape(value))
+    console.print(f"\n[bold]{escape(spec.name)}[/]")
+    console.print(about)
+    for example in describe(spec, count, data=data, split=split):
+        console.print(_panel(example))
+
+
+def _panel(example: Example) -> Panel:
+    """One example: each turn under its role, the target marked, then the options and references."""
+    text = Text()
+    for number, message in enumerate(example.messages):
+        style = "green" if message.role == "assistant" else ""
+        text.append("\n" * bool(number) + f"{message.role}: ", style="bold")
+        text.append(message.content, style=style)
+    if example.options:
+        listed = " | ".join(
+            f"[{option}]" if index == example.answer_index else option for index, option in enumerate(example.options)
+        )
+        text.append("\noptions: ", style="bold")
+        text.append(listed)
+    title = f"example {example.example_id}"
+    if example.template_id >= 0:
+        title += f", template {example.template_id}"
+    return Panel(text, title=title, title_align="left")
