@@ -225,8 +225,8 @@ def _gguf_architecture(file: GgufFile) -> dict[str, Any]:
         "attention_bias": "blk.0.attn_q.bias" in file.tensors,
         "mlp_bias": "blk.0.ffn_up.bias" in file.tensors,
     }
-    for name in ("bos", "eos"):
-        token_id = file.metadata.get(f"tokenizer.ggml.{name}_token_id")
+    for name, stored in (("bos", "bos"), ("eos", "eos"), ("pad", "padding")):
+        token_id = file.metadata.get(f"tokenizer.ggml.{stored}_token_id")
         if token_id is not None:
             architecture[f"{name}_token_id"] = token_id
     return architecture
