@@ -11,7 +11,6 @@ What is malformed is told with file and line. The version is a hash of content: 
 from __future__ import annotations
 
 import csv
-import functools
 import hashlib
 import io
 import json
@@ -57,7 +56,7 @@ class FileSource:
         paths = [self.path] if isinstance(self.path, str) else self.path.values()
         return ", ".join(PurePosixPath(path).name for path in paths)
 
-    @functools.cached_property
+    @property
     def version(self) -> str:
         """SHA-256 over the content of all files, and over how they are read where that is stated."""
         if isinstance(self.path, str):

@@ -57,7 +57,7 @@ def from_alpaca(record: Mapping[str, Any]) -> Fields:
     return {MESSAGES: [*turns, _turn("user", prompt), _turn("assistant", answer)]}
 
 
-def from_prompt_completion(record: Mapping[str, Any]) -> Fields:
+def from_prompt_completion(record: Mapping[str, Any]) -> Fields | None:
     """Prompt and completion as they are; lists of turns become one conversation.
 
     Source: the prompt-completion form of huggingface/trl, plain and conversational.

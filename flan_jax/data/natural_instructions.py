@@ -6,7 +6,6 @@ A task file is one JSON object; of it are read `Definition` (a list of texts), `
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -38,7 +37,7 @@ class NaturalInstructionsSource:
         """The last part of the path."""
         return PurePosixPath(self.path).name
 
-    @functools.cached_property
+    @property
     def version(self) -> str:
         """SHA-256 over the content of all files."""
         hashes = [content_hash(file) for file in self._files()]

@@ -265,15 +265,13 @@ def _wanted(mixture: str | tuple[str, ...] | Mapping[str, float]) -> tuple[dict[
             raise InputError(f"data.mixture: '{name}' is a mixture among tasks; name its tasks, or give it alone")
         if name.startswith(SEQIO):
             shares = _seqio_bridge(name).subtask_rates(name.removeprefix(SEQIO))
-            wanted |= {f"{SEQIO}{task}": _scaled(rate, share, sum(shares.values())) for task, share in shares.items()}
+            total = sum(share or 1.0 for share in shares.values())
+            for task, share in shares.items():
+                # a SeqIO mixture's own rates, or its tasks' parts of the rate that is given for it
+                wanted[f"{SEQIO}{task}"] = share if rate is None else rate * (share or 1.0) / total
         else:
             wanted[name] = rate
     return wanted, True
-
-
-def _scaled(rate: float | None, share: float, total: float) -> float:
-    """The rate of one task of a SeqIO mixture: its own where none is given for the mixture, else its part of that."""
-    return share if rate is None else rate * share / total
 
 
 def _held_out(data: DataConfig, wanted: Mapping[str, TaskSpec], *, is_named: bool) -> tuple[str, ...]:

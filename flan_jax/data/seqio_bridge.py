@@ -165,7 +165,8 @@ def subtask_rates(name: str) -> dict[str, float | None]:
     """The tasks of a SeqIO task or mixture with the rates SeqIO has for them; None for a single task."""
     provider = _provider(name)
     if isinstance(provider, seqio.Mixture):
-        return {task.name: float(provider.get_rate(task)) for task in provider.tasks}
+        # sorted, since SeqIO keeps the tasks in a set, whose order differs from process to process
+        return {task.name: float(provider.get_rate(task)) for task in sorted(provider.tasks, key=lambda t: t.name)}
     return {name: None}
 
 
@@ -221,10 +222,14 @@ class TokenizerVocabulary(seqio.Vocabulary):
         return self.tokenizer.decode(ids)
 
     def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:
-        return tf.numpy_function(lambda text: np.asarray(self._encode(text.decode()), np.int32), [s], tf.int32)
+        def encode(text: Any) -> np.ndarray:
+            # bytes in a graph, an array of rank 0 outside of one
+            return np.asarray(self._encode(np.asarray(text).item().decode("utf-8")), np.int32)
+
+        return tf.ensure_shape(tf.numpy_function(encode, [s], tf.int32), [None])
 
     def _decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
-        return tf.numpy_function(lambda row: self._decode(row.tolist()).encode(), [ids], tf.string)
+        return tf.numpy_function(lambda row: self._decode(row.tolist()).encode("utf-8"), [ids], tf.string)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TokenizerVocabulary) and other.tokenizer.fingerprint == self.tokenizer.fingerprint

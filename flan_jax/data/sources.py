@@ -97,13 +97,16 @@ class HubSource:
         """The data set with its configuration."""
         return f"hub:{self.path}" + (f"/{self.config}" if self.config else "")
 
-    @functools.cached_property
+    @property
     def version(self) -> str:
         """The stated revision, else the hash by which the library tells downloads apart."""
         if self.revision:
             return self.revision
-        builder = self._call("load_dataset_builder")
-        return f"{builder.info.version or ''}-{builder.hash or ''}"
+        return f"{self._builder.info.version or ''}-{self._builder.hash or ''}"
+
+    @functools.cached_property
+    def _builder(self) -> Any:
+        return self._call("load_dataset_builder")
 
     def has_split(self, split: str) -> bool:
         """Whether the data set has this split."""
@@ -182,7 +185,10 @@ class HoldBack:
                 yield record
 
     def _is_usable(self, record: Record) -> bool:
-        return self.usable is None or self.usable(record) is not None
+        try:
+            return self.usable is None or self.usable(record) is not None
+        except KeyError:
+            return True  # a record of another form is told where it is mapped, with its number
 
     @functools.cached_property
     def _threshold(self) -> int:

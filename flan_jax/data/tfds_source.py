@@ -32,7 +32,7 @@ class TfdsSource:
         """The data set's name."""
         return f"tfds:{self.dataset}"
 
-    @functools.cached_property
+    @property
     def version(self) -> str:
         """The version that TFDS states, with the size of every split: data sets have drifted under one version."""
         info = self._builder.info
