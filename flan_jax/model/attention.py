@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from flan_jax.model.bits import PRODUCT, named
+
 # finite, so that a row in which everything is hidden stays a number
 HIDDEN = -1e30
 MIN_CHUNK = 128
@@ -141,8 +143,10 @@ def _attend_forward(
         summed = _product(weights, value[:, :, keys], 3, 2)  # [B, N, T, H]
         outputs.append((summed / total).astype(query.dtype))
         sums.append(largest + jnp.log(total))
-    output, log_sum = jnp.concatenate(outputs, axis=2), jnp.concatenate(sums, axis=2)
-    return output, (query, key, value, bias, visibility, output, jnp.squeeze(log_sum, -1))
+    # named, so that the remat policy "dots" keeps them and the backward pass does not run this one again
+    output = named(jnp.concatenate(outputs, axis=2), PRODUCT)
+    log_sum = named(jnp.squeeze(jnp.concatenate(sums, axis=2), -1), PRODUCT)
+    return output, (query, key, value, bias, visibility, output, log_sum)
 
 
 def _attend_backward(scale: float, residuals: tuple, cotangent: jax.Array) -> tuple:

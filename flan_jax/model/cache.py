@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
+
+from flan_jax.model.bits import from_bits, to_bits
 
 
 @jax.tree_util.register_dataclass
@@ -19,15 +21,15 @@ class Cache:
     """Keys and values of all layers; places fill from the left, the same for every row.
 
     Attributes:
-        keys: [L, B, K, S, H]; S innermost but one, so that a head's keys lie together.
-        values: [L, B, K, S, H].
+        keys: [L, B, K, S, H]; S innermost but one, so that a head's keys lie together; `bits.to_bits` of them.
+        values: [L, B, K, S, H], likewise.
         segments: int32 [B, S]; 0 where a place is padding and never seen.
         positions: int32 [B]; position of the next token of each row.
         place: int32 scalar; where the next token is written.
     """
 
-    keys: Float[Array, "L B K S H"]
-    values: Float[Array, "L B K S H"]
+    keys: Shaped[Array, "L B K S H"]
+    values: Shaped[Array, "L B K S H"]
     segments: Int[Array, "B S"]
     positions: Int[Array, "B"]
     place: Int[Array, ""]
@@ -36,14 +38,14 @@ class Cache:
         """The cache with one layer's key and value of the current token."""
         zero = jnp.zeros((), jnp.int32)
         start = (layer, zero, zero, self.place, zero)
-        keys = jax.lax.dynamic_update_slice(self.keys, jnp.swapaxes(key, 1, 2)[None], start)
-        values = jax.lax.dynamic_update_slice(self.values, jnp.swapaxes(value, 1, 2)[None], start)
+        keys = jax.lax.dynamic_update_slice(self.keys, to_bits(jnp.swapaxes(key, 1, 2)[None]), start)
+        values = jax.lax.dynamic_update_slice(self.values, to_bits(jnp.swapaxes(value, 1, 2)[None]), start)
         return replace(self, keys=keys, values=values)
 
     def attend(self, layer: Int[Array, ""], query: Float[Array, "B 1 N H"], *, scale: float) -> Float[Array, "B 1 N H"]:
         """Attention of the current token over what one layer has cached, scores and softmax in float32."""
-        keys = jax.lax.dynamic_index_in_dim(self.keys, layer, keepdims=False)
-        values = jax.lax.dynamic_index_in_dim(self.values, layer, keepdims=False)
+        keys = from_bits(jax.lax.dynamic_index_in_dim(self.keys, layer, keepdims=False))
+        values = from_bits(jax.lax.dynamic_index_in_dim(self.values, layer, keepdims=False))
         rows, kv_heads, places, width = keys.shape
         grouped = query.reshape(rows, kv_heads, -1, width)
         scores = jnp.einsum("bkgh,bksh->bkgs", grouped, keys, preferred_element_type=jnp.float32) * scale
@@ -58,14 +60,14 @@ class Cache:
 
 
 def fill_cache(
-    keys: Float[Array, "L B P K H"],
-    values: Float[Array, "L B P K H"],
+    keys: Shaped[Array, "L B P K H"],
+    values: Shaped[Array, "L B P K H"],
     segments: Int[Array, "B P"],
     positions: Int[Array, "B"],
     *,
     max_new_tokens: int,
 ) -> Cache:
-    """A cache that holds a left-padded prompt and has room for `max_new_tokens` more."""
+    """A cache that holds a left-padded prompt, given as `bits.to_bits`, and has room for `max_new_tokens` more."""
     prompt = segments.shape[1]
 
     def widen(x: jax.Array) -> jax.Array:

@@ -20,14 +20,13 @@ from typing import Any, Literal, TypeVar
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, Int, Key
 
+from flan_jax.model.bits import LAYER_INPUT, PRODUCT, from_bits, keep, to_bits
 from flan_jax.model.lora import LoRAParam, LoraSettings, folded, uniform_fan_in
 from flan_jax.model.matmul import project
 
 Carry = TypeVar("Carry")
-PRODUCT = "product"  # what remat policy "dots" keeps
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Projection(nnx.Module):
 
     def __call__(self, x: Float[Array, "..."], *, dropout_key: Key[Array, ""] | None = None) -> Float[Array, "..."]:
         """x·W (+ bias) + scale · ((dropout(x)·A)·B), in the type of `x`."""
-        y = checkpoint_name(project(x, self.kernel[...], self.contracted), PRODUCT)
+        y = keep(project(x, self.kernel[...], self.contracted), PRODUCT)
         if self.bias is not None:
             y = y + jnp.broadcast_to(self.bias[...].astype(y.dtype), y.shape)
         if self.lora_a is None or self.lora_b is None:
@@ -180,9 +179,15 @@ def scan_layers(
 
     def body(carry: Carry, inputs: tuple[nnx.State, Any]) -> tuple[Carry, Any]:
         state, x = inputs
-        return layer(nnx.merge(graph, state), carry, x)
+        block = nnx.merge(graph, jax.tree.map(from_bits, state))
+        return layer(block, jax.tree.map(_keep_input, carry), x)
 
-    policies = {"dots": jax.checkpoint_policies.save_only_these_names(PRODUCT), "full": None}
+    kept = {"dots": (PRODUCT, LAYER_INPUT), "full": (LAYER_INPUT,)}
     if settings.remat != "none":
-        body = jax.checkpoint(body, policy=policies[settings.remat], prevent_cse=False)
-    return jax.lax.scan(body, carry, (state, xs), unroll=settings.unroll)
+        policy = jax.checkpoint_policies.save_only_these_names(*kept[settings.remat])
+        body = jax.checkpoint(body, policy=policy, prevent_cse=False)
+    return jax.lax.scan(body, carry, (jax.tree.map(to_bits, state), xs), unroll=settings.unroll)
+
+
+def _keep_input(x: jax.Array) -> jax.Array:
+    return keep(x, LAYER_INPUT) if jnp.issubdtype(x.dtype, jnp.floating) else x

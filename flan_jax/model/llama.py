@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from flan_jax.errors import InputError
 from flan_jax.model.attention import Visibility, attend
+from flan_jax.model.bits import to_bits
 from flan_jax.model.cache import Cache, fill_cache
 from flan_jax.model.layers import ComputeSettings, Embedding, Projection, RMSNorm, scan_layers
 from flan_jax.model.lora import LoraSettings, lora_for
@@ -280,7 +281,8 @@ class Llama(nnx.Module):
         turn = self._turn(positions)
 
         def layer(block: Block, x: jax.Array, _: None) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            return block(x, turn, visibility, None)
+            x, (key, value) = block(x, turn, visibility, None)
+            return x, (to_bits(key), to_bits(value))
 
         x = self._embed(batch["inputs"])
         x, (keys, values) = scan_layers(self.blocks, layer, x, None, settings=self.settings)
