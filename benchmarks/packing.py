@@ -55,6 +55,7 @@ def packing() -> None:
     cases = {
         "short, 512": (np.stack([drawn(random, 3_500, 65, 0.6, 512)], 1), (512,)),
         "short, 512, large window": (np.stack([drawn(random, 110_000, 65, 0.6, 512)], 1), (512,)),
+        "alike (61 ± 7), 256": (random.normal(61, 7, 1_100).round().astype(np.int32)[:, None], (256,)),
         "reasoning, 512": (np.stack([drawn(random, 1_500, 170, 0.5, 512)], 1), (512,)),
         "pairs, inputs bind, 512/128": (
             np.stack([drawn(random, 3_300, 65, 0.6, 512), drawn(random, 3_300, 8, 0.6, 128)], 1),

@@ -1,10 +1,14 @@
-"""Packing against brute force: every example once, no overlap, best fit, and close to the least number of rows."""
+"""Packing against brute force: every example once, no overlap, and close to the least number of rows."""
+
+import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flan_jax.data import packing
 from flan_jax.data.packing import lower_bound, pack
 
 
@@ -23,18 +27,44 @@ def best_fit_decreasing(lengths: list[int], capacity: int) -> list[int]:
 @st.composite
 def one_sided(draw):
     capacity = draw(st.integers(1, 40))
-    return draw(st.lists(st.integers(1, capacity), max_size=60)), capacity
+    return draw(st.lists(st.integers(1, capacity), min_size=1, max_size=60)), capacity
 
 
 @given(one_sided())
 @settings(max_examples=300, deadline=None)
-def test_one_side_is_best_fit_decreasing(case):
+def test_one_side_holds_every_example_once_in_no_more_rows_than_best_fit_decreasing(case):
     lengths, capacity = case
-    rows = pack(np.array(lengths, np.int32)[:, None], (capacity,))
-    loads = np.bincount(rows, weights=lengths).astype(int) if lengths else np.empty(0, int)
+    column = np.array(lengths, np.int32)[:, None]
+    rows = pack(column, (capacity,))
+    loads = np.bincount(rows, weights=lengths)
+    assert loads.max() <= capacity
+    assert loads.min() > 0  # rows are numbered without gaps
+    assert lower_bound(column, (capacity,)) <= len(loads) <= len(best_fit_decreasing(lengths, capacity))
+
+
+@given(one_sided())
+@settings(max_examples=300, deadline=None)
+def test_best_fit_decreasing_is_the_textbook_algorithm(case):
+    lengths, capacity = case
+    descending = sorted(lengths, reverse=True)
+    laid = packing._best_fit_decreasing(Counter(descending), capacity)
+    loads = np.bincount(laid.rows(), weights=descending).astype(int)
     assert sorted((capacity - loads).tolist()) == best_fit_decreasing(lengths, capacity)
-    # rows are numbered without gaps
-    assert set(rows.tolist()) == set(range(len(loads)))
+
+
+@given(st.lists(st.integers(1, 30), max_size=9), st.integers(0, 60))
+@settings(max_examples=300, deadline=None)
+def test_the_fullest_row_is_the_largest_sum_of_any_subset(lengths, room):
+    chosen = packing._fullest(Counter(sorted(lengths, reverse=True)), room)
+    subsets = itertools.chain.from_iterable(itertools.combinations(lengths, count) for count in range(len(lengths) + 1))
+    assert sum(chosen) == max(total for total in map(sum, subsets) if total <= room)
+    assert not Counter(chosen) - Counter(lengths)
+
+
+@pytest.mark.parametrize(("mean", "capacity"), [(61, 512), (40, 256)])
+def test_lengths_that_are_alike_are_within_one_percent_too(mean, capacity):
+    lengths = np.random.default_rng(0).normal(mean, 6, 2000).round().astype(np.int32)[:, None]
+    assert pack(lengths, (capacity,)).max() + 1 <= 1.01 * lower_bound(lengths, (capacity,))
 
 
 @given(
