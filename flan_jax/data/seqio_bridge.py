@@ -13,6 +13,7 @@ import difflib
 import functools
 import itertools
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,7 +23,9 @@ import seqio
 import tensorflow as tf
 
 from flan_jax.config import DataConfig
+from flan_jax.data.encode import Fit, Form, LeftOut, encode
 from flan_jax.data.mixture import mixture_rates
+from flan_jax.data.record import PairRecord, TokenRecord
 from flan_jax.data.registry import SEQIO, Resolved
 from flan_jax.data.render import Example, examples
 from flan_jax.data.sources import HoldBack
@@ -30,16 +33,13 @@ from flan_jax.data.spec import TOKEN_IDS, TaskSpec
 from flan_jax.data.templates import Template
 from flan_jax.data.token_ids import TokenIds, hash_pieces
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import ChatForm, PairForm, TextForm
-from flan_jax.formats.conversation import ConversationError, Message
+from flan_jax.formats.chat import PairForm
 from flan_jax.formats.tokenizer import Tokenizer
 
 INPUTS, TARGETS = "inputs", "targets"
 _PRETOKENIZED = "_pretokenized"  # SeqIO's suffix for the text that a tokenized feature was made of
 _PREPROCESSING_SEED = 0  # of foreign tasks with random preprocessors: the same examples at every reading
 _BATCH_EXAMPLES = 256
-
-Form = ChatForm | TextForm | PairForm
 
 
 @dataclass(frozen=True)
@@ -291,10 +291,15 @@ def seqio_name(name: str) -> str:
 
 
 def encoded_examples(spec: TaskSpec, split: str, form: Form, data: DataConfig) -> Iterator[dict[str, Any]]:
-    """Every example of a split with its ids, those that cannot be encoded left out, as in the store."""
+    """Every example of a split with the ids that the store has, of any length; what cannot be encoded is left out."""
+    any_length = Fit(sizes=(sys.maxsize, sys.maxsize)[: 2 if isinstance(form, PairForm) else 1], cut_input=False)
     kept = (item for item in examples(spec, split, data) if isinstance(item, Example))
     while batch := list(itertools.islice(kept, _BATCH_EXAMPLES)):
-        for example, (inputs, targets) in _encode(batch, form):
+        for example, (record, _) in zip(batch, encode(form, batch, any_length), strict=True):
+            if isinstance(record, LeftOut):
+                continue
+            is_pair = isinstance(record, PairRecord)
+            inputs, targets = (record.inputs, record.targets) if is_pair else _split_at_answer(record)
             yield {
                 INPUTS: inputs,
                 TARGETS: targets,
@@ -305,25 +310,10 @@ def encoded_examples(spec: TaskSpec, split: str, form: Form, data: DataConfig) -
             }
 
 
-def _encode(batch: list[Example], form: Form) -> Iterator[tuple[Example, tuple[np.ndarray, np.ndarray]]]:
-    while batch:
-        conversations: list[Sequence[Message]] = [example.messages for example in batch]
-        try:
-            if isinstance(form, PairForm):
-                pairs = form.encode_pairs(conversations)
-            else:
-                pairs = [_split_at_answer(encoded.ids, encoded.weights) for encoded in form.encode(conversations)]
-        except ConversationError as e:
-            batch = batch[: e.index] + batch[e.index + 1 :]
-            continue
-        yield from zip(batch, pairs, strict=True)
-        return
-
-
-def _split_at_answer(ids: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _split_at_answer(record: TokenRecord) -> tuple[np.ndarray, np.ndarray]:
     """(ids before the last answer, ids from its first token on)."""
-    starts = np.flatnonzero(np.diff(weights, prepend=np.float32(0)) > 0)
-    return ids[: starts[-1]], ids[starts[-1] :]
+    start = np.flatnonzero(np.diff(record.weights, prepend=np.float32(0)) > 0)[-1]
+    return record.tokens[:start], record.tokens[start:]
 
 
 def as_seqio_mixture(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tokenizers
 
-from flan_jax.config import DataConfig
+from flan_jax.config import Config, DataConfig
 from flan_jax.data import registry
 from flan_jax.data.registry import (
     IterableSource,
@@ -287,9 +287,53 @@ def test_our_vocabulary_reads_and_writes_in_both_ways():
     assert vocabulary.vocab_size == tokenizer.vocab_size
 
 
-def test_our_tasks_prepare_through_seqio_too(tmp_path: Path):
+@pytest.mark.parametrize("kind", [TextForm, PairForm])
+def test_seqio_s_ids_are_the_store_s(kind: Any, tmp_path: Path):
+    from flan_jax.data.prepare import prepare
+    from flan_jax.data.prepared import open_prepared
+    from flan_jax.data.record import PairRecord
     from flan_jax.data.seqio_bridge import as_seqio, seqio_name
 
-    spec = inference("form:/a b.json")
-    as_seqio(spec, PairForm(words(TOKENIZER_TEXTS), "none"), DataConfig())
-    assert seqio_name(spec.name) in seqio.TaskRegistry.names()
+    spec = add_task(inference("questions/of mine", 50))
+    form = kind(words(TOKENIZER_TEXTS), "none")
+    config = Config.model_validate(
+        {"run": {"dir": str(tmp_path)}, "data": {"mixture": [spec.name], "max_examples": 40, "renderings": 2}}
+    )
+    prepare(config, form)
+    store = open_prepared(config, form).train[spec.name]
+    records = store.read(range(2 * store.num_examples))
+    as_seqio(spec, form, config.data)
+    rows = list(seqio.get_mixture_or_task(seqio_name(spec.name)).get_dataset(None, "train", shuffle=False))
+    assert len(rows) == len(records) == 80
+    for row, record in zip(rows, records, strict=True):
+        assert (int(row["example_id"]), int(row["template_id"])) == (record.example_id, record.template_id)
+        pair = (row["inputs"].numpy(), row["targets"].numpy())
+        if isinstance(record, PairRecord):
+            np.testing.assert_array_equal(pair[0], record.inputs)
+            np.testing.assert_array_equal(pair[1], record.targets)
+        else:
+            np.testing.assert_array_equal(np.concatenate(pair), record.tokens)
+
+
+def test_foreign_tasks_are_prepared_by_name(foreign: Any, tmp_path: Path):
+    from seqio import test_utils
+
+    from flan_jax.data.prepare import prepare
+    from flan_jax.data.prepared import open_prepared
+
+    ids_task("bare_ids")
+    config = Config.model_validate(
+        {"run": {"dir": str(tmp_path)}, "data": {"mixture": ["seqio:function_task", "seqio:bare_ids"]}}
+    )
+    form = PairForm(load_tokenizer(test_utils.sentencepiece_vocab().sentencepiece_model_file), "none")
+    prepare(config, form)
+    train = open_prepared(config, form).train
+    [first, second] = train["seqio:bare_ids"].read([0, 1])
+    assert [first.inputs.tolist(), first.targets.tolist()] == [[5, 6, 7], [4, 1]]
+    assert [second.inputs.tolist(), second.targets.tolist()] == [[8, 9], [1]]
+    # the same text through SeqIO's tokenizer and through ours
+    rows = list(seqio.get_mixture_or_task("function_task").get_dataset(None, "train", shuffle=False))
+    records = train["seqio:function_task"].read(range(len(rows)))
+    for row, record in zip(rows, records, strict=True):
+        assert record.inputs.tolist() == row["inputs"].numpy().tolist()
+        assert record.targets.tolist() == row["targets"].numpy().tolist()
