@@ -1,1 +1,1 @@
-"""From tasks to batches: registry, sources and rendering, the token store, and the plan of order, mixture and packing."""
+"""From tasks to batches: registry, sources and rendering, the token store, and the plan of what is packed."""
