@@ -147,7 +147,7 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; must not exist or be empty.")],
     form: Annotated[str, typer.Option("--format", help="peft (the adapter) or huggingface (merged weights).")] = "peft",
     checkpoint: Checkpoint = "latest",
-    dtype: Annotated[str, typer.Option(help="Type of merged weights: bfloat16, float16 or float32.")] = "bfloat16",
+    dtype: Annotated[str, typer.Option(help="Type of merged weights: bfloat16 or float32.")] = "bfloat16",
 ) -> None:
     """Write the adapter or the merged weights in the form Hugging Face tools load, with a parity report."""
     from flan_jax.cli import export as command

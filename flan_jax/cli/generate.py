@@ -15,7 +15,7 @@ from flan_jax.errors import InputError
 from flan_jax.evaluate.decode import Decoder
 from flan_jax.evaluate.evaluator import longest_text
 from flan_jax.evaluate.sampling import Sampling
-from flan_jax.formats.chat import Message
+from flan_jax.formats.conversation import Message
 
 
 def run(source: ConfigFile, *, prompts: Sequence[str], checkpoint: str) -> None:
@@ -60,7 +60,7 @@ def make_decoder(text: Text, model: OpenModel, rows: int) -> Decoder:
         model.mesh,
         kind=model.parts.family.kind,
         rows=rows,
-        stop_ids=text.tokenizer.stop_ids,
+        stop_ids=text.form.stop_ids,
         longest=longest_text(model.parts.architecture),
     )
 
