@@ -49,7 +49,7 @@ def check_adapter(lora: LoraConfig, directory: str | Path, names: Iterable[Name]
     where = f"adapter '{directory}'"
     settings = read_json(Path(directory) / ADAPTER_CONFIG, where)
     _refuse_unsupported(settings, where)
-    kernels = {name.ours.removesuffix(".kernel"): name for name in names if name.ours.endswith(".kernel")}
+    kernels = {name.ours.removesuffix(".kernel"): name for name in names if name.is_kernel}
     modules = {path: name.theirs.removesuffix(".weight") for path, name in kernels.items()}
     found = {
         "rank": settings.get("r"),

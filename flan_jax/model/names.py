@@ -37,6 +37,11 @@ class Name:
         """Tensor names that make up our array of this shape, in layer order."""
         return [self.theirs.format(layer=layer) for layer in range(shape[0])] if self.is_stacked else [self.theirs]
 
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is a projection's weight, which can have an adapter."""
+        return self.ours.endswith(".kernel")
+
     def layer_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Shape of one layer of our array."""
         return tuple(shape[1:]) if self.is_stacked else tuple(shape)
@@ -107,7 +112,7 @@ def by_path(names: Iterable[Name]) -> Mapping[str, Name]:
     table: dict[str, Name] = {}
     for name in names:
         table[name.ours] = name
-        if name.ours.endswith(".kernel"):
+        if name.is_kernel:
             for which in ("lora_a", "lora_b"):
                 adapter = name.adapter(which)
                 table[adapter.ours] = adapter

@@ -1,6 +1,7 @@
 """Models for tests: built through the product's own entry, run on one batch."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +42,43 @@ def model_directory(directory: Path, settings: dict[str, Any], tensors: dict[str
     write_tensors(directory, tensors.items(), **layout)
     (directory / "config.json").write_text(json.dumps(settings))
     return directory
+
+
+# away from transformers' defaults in every number
+LLAMA = {
+    "model_type": "llama",
+    "vocab_size": 48,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 6,
+    "rms_norm_eps": 1e-4,
+    "rope_theta": 500.0,
+    "max_position_embeddings": 64,
+    "tie_word_embeddings": False,
+    "initializer_range": 0.2,
+    "bos_token_id": 5,
+}
+
+
+def decoder_rows(seed: int = 0) -> dict[str, np.ndarray]:
+    """Eight rows without padding, so that they divide over any mesh here."""
+    ids = np.random.default_rng(seed).integers(0, 40, (8, 11)).astype(np.int32)
+    return {
+        "inputs": ids,
+        "segments": np.ones_like(ids),
+        "positions": np.broadcast_to(np.arange(11, dtype=np.int32), ids.shape),
+    }
+
+
+def moved(parts: Parts, seed: int = 9) -> Parts:
+    """The model with noise on what is tuned, as training would leave it: fresh adapters add nothing."""
+    rng = np.random.default_rng(seed)
+
+    def shift(array: jax.Array) -> jax.Array:
+        noise = 0.1 * rng.standard_normal(array.shape)
+        return jax.device_put(np.asarray(array) + noise.astype(array.dtype), array.sharding)
+
+    return replace(parts, tuned=jax.tree.map(shift, parts.tuned))
