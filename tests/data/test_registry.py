@@ -18,7 +18,6 @@ from flan_jax.data.registry import (
     Template,
     add_mixture,
     add_task,
-    get_task,
     load_modules,
     resolve_mixture,
     task_names,
@@ -67,7 +66,7 @@ print(json.dumps([early, tasks, registry.mixture_names(), sorted({name.partition
 
 @pytest.fixture(scope="module")
 def listing() -> list[Any]:
-    """What a fresh interpreter finds: tasks before the first use, inverted marks by task, mixtures, imported packages."""
+    """What a fresh interpreter finds: tasks before the first use, inverted marks by task, mixtures, packages."""
     out = subprocess.run([sys.executable, "-c", LIST], capture_output=True, text=True, check=True).stdout
     return json.loads(out)
 
