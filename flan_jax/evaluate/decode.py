@@ -1,8 +1,9 @@
-"""Generation: prompts in batches of fixed shape, the whole loop one compiled program, or token by token for a reader.
+"""Generation: prompts in batches of fixed shape, the whole loop one compiled program, or in small steps for a reader.
 
-    prompts ─ sorted by length ─ batches of `rows`, padded to a power of two ─► start_decode ─┐
-                       ┌──────────────────────────────────────────────────────────────────────┘
-                       └► choose ─► decode_step ─► choose ─► … until every row has stopped ─► tokens
+    prompts ─ sorted by length ─ batches of `rows`, padded to a power of two ─► begin ─► extend until all have stopped
+
+    begin:  start_decode on the prompts, choose the first token
+    extend: decode_step on the chosen tokens, choose the next; in a loop, on the devices
 
 The host hears of a batch only when all of it is done. Rows are spread over data × fsdp. A prompt's answer does not
 depend on the prompts beside it, in sampling neither.
@@ -11,7 +12,7 @@ depend on the prompts beside it, in sampling neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
@@ -29,6 +30,28 @@ from flan_jax.parallel.mesh import host_rows, place_batch
 
 SHORTEST = 32  # tokens of the smallest prompt shape
 NOTHING = -1  # in the output: the row has stopped
+# Tokens between two looks of a reader: each call of a program copies the layer stack once on a CPU, a token's worth.
+STREAMED = 4
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Progress:
+    """How far a batch is.
+
+    Attributes:
+        step: tokens chosen so far.
+        tokens: [B], the last ones; not yet read by the model.
+        done: [B], whether a row has stopped.
+        written: [B, most new tokens]; `NOTHING` from a row's stop token on.
+        state: the model's decoding state.
+    """
+
+    step: Int[Array, ""]
+    tokens: Int[Array, "B"]
+    done: Bool[Array, "B"]
+    written: Int[Array, "B T"]
+    state: Any
 
 
 class Decoder:
@@ -61,13 +84,13 @@ class Decoder:
         self._local = host_rows(mesh, rows)
         self._stop_ids, self._longest = tuple(stop_ids), longest
         self.programs = 0  # whole-loop programs compiled so far
-        # tokens are replicated, so that every host reads them; a cache stays where it was made
+        # tokens are replicated, so that every host reads them; the rest stays where it was made
         whole = NamedSharding(mesh, PartitionSpec())
         statics = ("max_new_tokens", "sampling")
         self._generate = jax.jit(self._generate_batch, static_argnames=statics, out_shardings=whole)
         self._start = jax.jit(self._start_batch, static_argnames=statics, out_shardings=(whole, None))
-        self._step = jax.jit(
-            self._step_batch, static_argnames="sampling", out_shardings=(whole, None), donate_argnums=2
+        self._continue = jax.jit(
+            self._continue_batch, static_argnames="sampling", out_shardings=(whole, None), donate_argnums=2
         )
 
     def check(self, prompts: Sequence[Sequence[int]], max_new_tokens: int, names: Sequence[str] | None = None) -> None:
@@ -147,7 +170,7 @@ class Decoder:
         max_new_tokens: int,
         sampling: Sampling,
     ) -> Iterator[int]:
-        """The tokens of one answer, each as soon as it is chosen; the same as a call with this prompt alone gives.
+        """The tokens of one answer, a few at a time while it grows; the same as a call with this prompt alone gives.
 
         Raises:
             InputError: the prompt is empty, or leaves no room for the answer.
@@ -155,17 +178,21 @@ class Decoder:
         self.check([prompt], max_new_tokens)
         batch = self._batch([prompt], [0])
         with jax.set_mesh(self._mesh):
-            tokens, state = self._start(tuned, frozen, batch, max_new_tokens=max_new_tokens, sampling=sampling)
-        for step in range(1, max_new_tokens + 1):
-            token = int(np.asarray(tokens)[0])
-            if token in self._stop_ids:
+            written, progress = self._start(tuned, frozen, batch, max_new_tokens=max_new_tokens, sampling=sampling)
+        told, limit = 0, 1
+        while True:
+            row = np.asarray(written)[0]
+            for token in row[told : min(limit, max_new_tokens)].tolist():
+                if token == NOTHING:
+                    return
+                yield token
+            if limit >= max_new_tokens:
                 return
-            yield token
-            if step < max_new_tokens:
-                with jax.set_mesh(self._mesh):
-                    tokens, state = self._step(
-                        tuned, frozen, state, tokens, np.int32(step), batch["numbers"], sampling=sampling
-                    )
+            told, limit = limit, limit + STREAMED
+            with jax.set_mesh(self._mesh):
+                written, progress = self._continue(
+                    tuned, frozen, progress, batch["numbers"], np.int32(limit), sampling=sampling
+                )
 
     def _batch(self, prompts: Sequence[Sequence[int]], numbers: Sequence[int]) -> dict[str, Array]:
         """Prompts as rows on the mesh, rows that are missing filled with a one-token prompt that is done already."""
@@ -185,6 +212,27 @@ class Decoder:
         }
         return place_batch({name: array[self._local] for name, array in batch.items()}, self._mesh, self._rows)
 
+    def _begin(self, model: Any, batch: Mapping[str, Array], max_new_tokens: int, sampling: Sampling) -> Progress:
+        """The prompts read, the first token of each row chosen."""
+        hidden, state = model.start_decode(batch, max_new_tokens=max_new_tokens)
+        written = jnp.full((self._rows, max_new_tokens), NOTHING, jnp.int32)
+        no_tokens = jnp.zeros((self._rows,), jnp.int32)
+        empty = Progress(jnp.zeros((), jnp.int32), no_tokens, batch["done"], written, state)
+        return self._write(empty, self._choose(hidden, model.head(), batch["numbers"], empty.step, sampling), state)
+
+    def _extend(
+        self, model: Any, progress: Progress, numbers: Int[Array, "B"], limit: Int[Array, ""] | int, sampling: Sampling
+    ) -> Progress:
+        """Token after token until there are `limit`, or all rows have stopped."""
+        head = model.head().astype(model.settings.compute_dtype)  # cast once, outside the loop
+        last = jnp.minimum(limit, progress.written.shape[1])
+
+        def advance(progress: Progress) -> Progress:
+            hidden, state = model.decode_step(progress.state, progress.tokens)
+            return self._write(progress, self._choose(hidden, head, numbers, progress.step, sampling), state)
+
+        return jax.lax.while_loop(lambda now: (now.step < last) & ~jnp.all(now.done), advance, progress)
+
     def _choose(
         self,
         hidden: Float[Array, "B D"],
@@ -198,8 +246,12 @@ class Decoder:
         keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.fold_in(seed, number), step))(numbers)
         return choose_tokens(token_logits(hidden, head), keys, sampling)
 
-    def _stops(self, tokens: Int[Array, "B"]) -> Bool[Array, "B"]:
-        return jnp.isin(tokens, jnp.array(self._stop_ids, jnp.int32))
+    def _write(self, progress: Progress, tokens: Int[Array, "B"], state: Any) -> Progress:
+        """One more token a row, or `NOTHING` where the row has stopped."""
+        done = progress.done | jnp.isin(tokens, jnp.array(self._stop_ids, jnp.int32))
+        column = jnp.where(done, NOTHING, tokens)[:, None]
+        written = jax.lax.dynamic_update_slice_in_dim(progress.written, column, progress.step, axis=1)
+        return Progress(progress.step + 1, tokens, done, written, state)
 
     def _generate_batch(
         self,
@@ -210,31 +262,10 @@ class Decoder:
         max_new_tokens: int,
         sampling: Sampling,
     ) -> Int[Array, "B T"]:
-        """Tokens of every row, `NOTHING` from its stop token on."""
         self.programs += 1  # runs only while tracing
         model = nnx.merge(self._graphdef, tuned, frozen)
-        hidden, state = model.start_decode(batch, max_new_tokens=max_new_tokens)
-        head = model.head().astype(hidden.dtype)  # cast once, outside the loop
-        choose = partial(self._choose, head=head, numbers=batch["numbers"], sampling=sampling)
-
-        def is_going(carry: tuple[Any, ...]) -> Bool[Array, ""]:
-            step, _, done, _, _ = carry
-            return (step < max_new_tokens) & ~jnp.all(done)
-
-        def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-            step, tokens, done, written, state = carry
-            hidden, state = model.decode_step(state, tokens)
-            return step + 1, *write(step, choose(hidden, step=step), done, written), state
-
-        def write(step: Array, tokens: Array, done: Array, written: Array) -> tuple[Array, Array, Array]:
-            done = done | self._stops(tokens)
-            column = jnp.where(done, NOTHING, tokens)[:, None]
-            return tokens, done, jax.lax.dynamic_update_slice_in_dim(written, column, step, axis=1)
-
-        first = jnp.zeros((), jnp.int32)
-        written = jnp.full((self._rows, max_new_tokens), NOTHING, jnp.int32)
-        started = write(first, choose(hidden, step=first), batch["done"], written)
-        return jax.lax.while_loop(is_going, advance, (first + 1, *started, state))[3]
+        progress = self._begin(model, batch, max_new_tokens, sampling)
+        return self._extend(model, progress, batch["numbers"], max_new_tokens, sampling).written
 
     def _start_batch(
         self,
@@ -244,23 +275,21 @@ class Decoder:
         *,
         max_new_tokens: int,
         sampling: Sampling,
-    ) -> tuple[Int[Array, "B"], Any]:
+    ) -> tuple[Int[Array, "B T"], Progress]:
         model = nnx.merge(self._graphdef, tuned, frozen)
-        hidden, state = model.start_decode(batch, max_new_tokens=max_new_tokens)
-        step = jnp.zeros((), jnp.int32)
-        return self._choose(hidden, model.head(), batch["numbers"], step, sampling), state
+        progress = self._begin(model, batch, max_new_tokens, sampling)
+        return progress.written, progress
 
-    def _step_batch(
+    def _continue_batch(
         self,
         tuned: nnx.State,
         frozen: nnx.State,
-        state: Any,
-        tokens: Int[Array, "B"],
-        step: Int[Array, ""],
+        progress: Progress,
         numbers: Int[Array, "B"],
+        limit: Int[Array, ""],
         *,
         sampling: Sampling,
-    ) -> tuple[Int[Array, "B"], Any]:
+    ) -> tuple[Int[Array, "B T"], Progress]:
         model = nnx.merge(self._graphdef, tuned, frozen)
-        hidden, state = model.decode_step(state, tokens)
-        return self._choose(hidden, model.head(), numbers, step, sampling), state
+        progress = self._extend(model, progress, numbers, limit, sampling)
+        return progress.written, progress

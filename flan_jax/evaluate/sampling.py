@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from flan_jax.config import GenerationConfig
-
 
 @dataclass(frozen=True)
 class Sampling:
@@ -26,11 +24,6 @@ class Sampling:
     top_k: int
     top_p: float
     seed: int
-
-    @classmethod
-    def from_config(cls, config: GenerationConfig) -> Sampling:
-        """The settings of a config's `generation` section."""
-        return cls(config.temperature, config.top_k, config.top_p, config.seed)
 
 
 GREEDY = Sampling(temperature=0.0, top_k=0, top_p=1.0, seed=0)

@@ -9,7 +9,6 @@ from flan_jax.evaluate.compare import compare
 from flan_jax.evaluate.items import EvaluationItem, EvaluationTask, read_items
 from flan_jax.evaluate.protocol import OptionLikelihoods, evaluate_tasks
 from flan_jax.evaluate.results import PREDICTIONS, RESULTS, read_evaluation, write_evaluation
-from flan_jax.evaluate.tables import score_lines
 
 
 def make_item(task: str, number: int, **changes) -> EvaluationItem:
@@ -225,18 +224,3 @@ def test_bad_lines_are_refused_by_number(tmp_path, line, found):
 def test_tasks_that_cannot_be_evaluated_are_refused(changes, found):
     with pytest.raises(InputError, match=found):
         make_task("t", **changes)
-
-
-def test_table_lines_hold_sides_clusters_and_tasks():
-    before, after = (evaluate_tasks(TASKS, rank=rank, generate=say_yes, label="x") for rank in (rank_first, rank_right))
-    lines = score_lines(after, compare(before, after, seed=0))
-    assert [(line.depth, line.name, line.count, line.before, line.score) for line in lines] == [
-        (0, "mean of 2 seen", 10, 50.0, 75.0),
-        (1, "a", 10, 50.0, 75.0),
-        (2, "ranked", 4, 50.0, 100.0),
-        (2, "spoken", 6, 50.0, 50.0),
-        (0, "mean of 1 held out", 4, 50.0, 100.0),
-        (1, "b", 4, 50.0, 100.0),
-        (2, "held", 4, 50.0, 100.0),
-    ]
-    assert all(line.before is None for line in score_lines(after))
