@@ -1,4 +1,4 @@
-"""Interleaved measuring: each contender is a process that works only when told to, so that they share the machine's mood.
+"""Interleaved measuring: each contender is a process that works only when told to, so that all share one machine mood.
 
 A worker reads one JSON command a line and answers with one JSON line (`ready` first). The rounds go A B C, A B C, …;
 what is reported is the median of each, and ratios of medians, since other work on the machine moves all of them alike.
@@ -57,7 +57,7 @@ class Worker:
 
 
 def rounds(workers: Mapping[str, Worker], commands: Mapping[str, dict[str, Any]], count: int) -> dict[str, list[dict]]:
-    """The answers of `count` rounds in which every worker runs its command once, after one round that is thrown away."""
+    """The answers of `count` rounds in which every worker runs its command once; a first round is thrown away."""
     for name, worker in workers.items():
         worker.ask(**commands[name])
     answers: dict[str, list[dict]] = {name: [] for name in workers}
