@@ -1,8 +1,8 @@
 """bfloat16 arrays held as their 16-bit integers where XLA's CPU backend would widen them.
 
-That backend has no bfloat16 dynamic_slice and dynamic_update_slice: it converts the whole array to float32 around each,
-so a layer scan would convert every stacked weight once a step, and every stacked residual and cache once a layer. As
-integers the same bits are read and written in place. Other backends take bfloat16 as it is.
+That backend has no bfloat16 gather, dynamic_slice and dynamic_update_slice: it converts the whole array to float32
+around each, so a layer scan would convert every stacked weight once a step, and every stacked residual and cache once a
+layer. As integers the same bits are read and written in place. Other backends take bfloat16 as it is.
 """
 
 from functools import partial

@@ -155,7 +155,7 @@ class Embedding(nnx.Module):
 
     def __call__(self, ids: Int[Array, "..."]) -> Float[Array, "... D"]:
         """Rows of the table in the compute type."""
-        return self.table[...][ids].astype(self.compute_dtype)
+        return from_bits(to_bits(self.table[...])[ids]).astype(self.compute_dtype)
 
 
 def scan_layers(

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from flan_jax.model.matmul import product
+
 # Columns of a chunk: rows × 32 × vocabulary float32 logits, 50 MB for 8 rows and 49,152 tokens.
 CHUNK = 32
 
@@ -22,8 +24,7 @@ def token_logits(hidden: Float[Array, "*B D"], head: Float[Array, "V D"]) -> Flo
         head: output head in its storage type; it is read in the compute type.
     """
     # accumulated and kept in f32: the softmax over a large vocabulary loses its tail in bf16
-    contract = (((hidden.ndim - 1,), (1,)), ((), ()))
-    return jax.lax.dot_general(hidden, head.astype(hidden.dtype), contract, preferred_element_type=jnp.float32)
+    return product(hidden, head.astype(hidden.dtype), ((hidden.ndim - 1,), (1,)), jnp.float32)
 
 
 def token_log_likelihoods(

@@ -10,24 +10,37 @@ The rule names the gradient of the kernel as well; for a frozen kernel nothing r
 on the compiled text).
 """
 
+import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Contraction = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def _product(x: jax.Array, y: jax.Array, contract: Contraction, dtype: jnp.dtype) -> jax.Array:
-    """`x` · `y` over the given dimensions, accumulated in float32, rounded once to `dtype`."""
-    dimensions = (contract, ((), ()))
+# fewest rows of the native CPU kernel; below, XLA takes a scalar loop for some shapes (ten times slower at one row)
+MIN_ROWS = 8
 
-    def wide(x: jax.Array, y: jax.Array) -> jax.Array:
-        return jax.lax.dot_general(x, y, dimensions, preferred_element_type=jnp.float32).astype(dtype)
+
+def product(x: Float[Array, "..."], y: Float[Array, "..."], contract: Contraction, dtype: DTypeLike) -> jax.Array:
+    """`x` · `y` over the given dimensions of each, accumulated in float32 and rounded once to `dtype`; no batch.
+
+    It has no gradient rule of its own; see `project`.
+    """
+    dimensions = (contract, ((), ()))
+    rows = math.prod(size for axis, size in enumerate(x.shape) if axis not in contract[0])
+    missing = MIN_ROWS - len(x) if rows < MIN_ROWS and 0 not in contract[0] else 0
 
     def plain(x: jax.Array, y: jax.Array) -> jax.Array:
         return jax.lax.dot_general(x, y, dimensions, preferred_element_type=dtype)
+
+    def wide(x: jax.Array, y: jax.Array) -> jax.Array:
+        padded = jnp.pad(x, ((0, missing), *((0, 0),) * (x.ndim - 1))) if missing else x
+        found = jax.lax.dot_general(padded, y, dimensions, preferred_element_type=jnp.float32).astype(dtype)
+        return found[: len(x)] if missing else found
 
     return jax.lax.platform_dependent(x, y, cpu=wide, default=plain)
 
@@ -53,7 +66,7 @@ def _project(x: jax.Array, kernel: jax.Array, contracted: int) -> jax.Array:
 
 def _project_forward(x: jax.Array, kernel: jax.Array, contracted: int) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     inner = (tuple(range(x.ndim - contracted, x.ndim)), tuple(range(contracted)))
-    return _product(x, kernel.astype(x.dtype), inner, x.dtype), (x, kernel)
+    return product(x, kernel.astype(x.dtype), inner, x.dtype), (x, kernel)
 
 
 def _project_backward(
@@ -62,9 +75,9 @@ def _project_backward(
     x, kernel = residuals
     leading = x.ndim - contracted
     outer = (tuple(range(leading, cotangent.ndim)), tuple(range(contracted, kernel.ndim)))
-    x_gradient = _product(cotangent, kernel.astype(x.dtype), outer, x.dtype)
+    x_gradient = product(cotangent, kernel.astype(x.dtype), outer, x.dtype)
     batch = (tuple(range(leading)), tuple(range(leading)))
-    kernel_gradient = _product(x, cotangent, batch, kernel.dtype)
+    kernel_gradient = product(x, cotangent, batch, kernel.dtype)
     return x_gradient, kernel_gradient
 
 
