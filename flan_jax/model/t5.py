@@ -10,7 +10,9 @@ Parameter paths: embedding.table, {encoder,decoder}.{relative_bias.table, final_
 blocks.attention.{query,key,value,output}.kernel, blocks.mlp_norm.scale, blocks.mlp.{gate,up,down}.kernel}, in the
 decoder blocks.cross_attention_norm and blocks.cross_attention too, and unembedding.table where untied.
 
-bfloat16 or float32 only: T5's residual stream grows past what float16 holds.
+bfloat16 or float32 only: T5's residual stream grows past what float16 holds. Dropout acts where T5's does, on the
+stack's input and output, on each sublayer's output and within the MLP, but for the attention weights: no T × S array of
+them is kept to drop from.
 
 Source: Raffel et al. 2020 (arXiv:1910.10683) section 2.1; Shazeer 2020 (arXiv:2002.05202) for the gated MLP; Hugging
 Face's modeling_t5.py for the checkpoints' form.
@@ -27,9 +29,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Shaped
 
 from flan_jax.model.attention import Visibility, attend
+from flan_jax.model.bits import from_bits, to_bits
 from flan_jax.model.layers import ComputeSettings, Embedding, Projection, RMSNorm, drop, scan_layers
 from flan_jax.model.lora import LoraSettings, lora_for
 from flan_jax.model.relative_bias import RelativeBias
@@ -47,6 +50,8 @@ _STATES = ("batch", "length", "act_embed")
 class T5DecodeState:
     """What generation carries from token to token.
 
+    Keys and values are `bits.to_bits` of what they say, as only their slices are ever computed with.
+
     Attributes:
         step: tokens seen so far, int32 [].
         keys: self-attention cache [L, B, P, N, H]; places from `step` on are not yet filled.
@@ -57,10 +62,10 @@ class T5DecodeState:
     """
 
     step: Int[Array, ""]
-    keys: Float[Array, "L B P N H"]
-    values: Float[Array, "L B P N H"]
-    cross_keys: Float[Array, "L B S N H"]
-    cross_values: Float[Array, "L B S N H"]
+    keys: Shaped[Array, "L B P N H"]
+    values: Shaped[Array, "L B P N H"]
+    cross_keys: Shaped[Array, "L B S N H"]
+    cross_values: Shaped[Array, "L B S N H"]
     encoder_segments: Int[Array, "B S"]
 
 
@@ -176,15 +181,15 @@ class Block(nnx.Module):
     def attend_cached(
         self,
         x: Float[Array, "B 1 D"],
-        cache: tuple[Float[Array, "L B P N H"], Float[Array, "L B P N H"]],
+        cache: tuple[Shaped[Array, "L B P N H"], Shaped[Array, "L B P N H"]],
         place: tuple[Int[Array, ""], Int[Array, ""]],
         bias: Float[Array, "N 1 P"],
-    ) -> tuple[Float[Array, "B 1 D"], tuple[Float[Array, "L B P N H"], Float[Array, "L B P N H"]]]:
+    ) -> tuple[Float[Array, "B 1 D"], tuple[Shaped[Array, "L B P N H"], Shaped[Array, "L B P N H"]]]:
         """`x` plus what self-attention over the cache gathers, and the cache with this token's keys and values in it.
 
         Args:
             x: states of the newest token.
-            cache: keys and values of all layers, written in place.
+            cache: keys and values of all layers, as bits, written in place.
             place: layer, and token number.
             bias: of this token against every place of the cache.
         """
@@ -193,11 +198,12 @@ class Block(nnx.Module):
         new = self.attention.keys_values(normed, None)
         start = (layer, 0, step, 0, 0)
         keys, values = (
-            jax.lax.dynamic_update_slice(old, part[None], start) for old, part in zip(cache, new, strict=True)
+            jax.lax.dynamic_update_slice(old, to_bits(part[None]), start) for old, part in zip(cache, new, strict=True)
         )
         filled = (jnp.arange(keys.shape[2]) <= step).astype(jnp.int32)
         seen = Visibility(jnp.ones(x.shape[:2], jnp.int32), jnp.broadcast_to(filled, keys.shape[1:3]))
-        return x + self.attention(normed, (keys[layer], values[layer]), seen, bias, None), (keys, values)
+        cached = (from_bits(keys[layer]), from_bits(values[layer]))
+        return x + self.attention(normed, cached, seen, bias, None), (keys, values)
 
     def attend_encoded(
         self,
@@ -321,13 +327,13 @@ class T5(nnx.Module):
 
         def layer(block: Block, encoded: jax.Array, _: None) -> tuple[jax.Array, Any]:
             assert block.cross_attention is not None
-            return encoded, block.cross_attention.keys_values(encoded, None)
+            return encoded, jax.tree.map(to_bits, block.cross_attention.keys_values(encoded, None))
 
         _, (cross_keys, cross_values) = scan_layers(self.decoder.blocks, layer, encoded, None, settings=self.settings)
         rows = segments.shape[0]
         # one place more than new tokens: the start token has the first
         shape = (a.decoder_layers, rows, max_new_tokens + 1, a.heads, a.head_dim)
-        empty = jnp.zeros(shape, self.settings.compute_dtype)
+        empty = to_bits(jnp.zeros(shape, self.settings.compute_dtype))
         state = T5DecodeState(jnp.zeros((), jnp.int32), empty, empty, cross_keys, cross_values, segments)
         return self.decode_step(state, jnp.full((rows,), a.decoder_start_token_id, jnp.int32))
 
@@ -341,7 +347,7 @@ class T5(nnx.Module):
             x, cache = carry
             number, keys_values = inputs
             x, cache = block.attend_cached(x, cache, (number, state.step), bias)
-            x = block.attend_encoded(x, keys_values, cross, None)
+            x = block.attend_encoded(x, jax.tree.map(from_bits, keys_values), cross, None)
             return (block.feed_forward(x, None), cache), None
 
         # the cache is carried, not a scanned output: XLA then writes it in place
