@@ -1,5 +1,7 @@
 """Toy models and questions for the tests of scoring and decoding."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,25 @@ from flan_jax.model.llama import Llama, LlamaArchitecture
 from flan_jax.parallel.mesh import make_mesh
 
 VOCABULARY = 61
+
+
+def split_jitted(make: Callable[[], nnx.Module]) -> tuple[nnx.GraphDef, nnx.State]:
+    """Graph definition and state of a new model, initialised in one program."""
+    graphs = []
+
+    def state() -> nnx.State:
+        graph, state = nnx.split(make())
+        graphs.append(graph)
+        return state
+
+    values = jax.jit(state)()
+    return graphs[0], values
+
+
+@pytest.fixture(scope="session")
+def split_model():
+    """`split_jitted`, for models that one test file alone needs."""
+    return split_jitted
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +52,7 @@ def llama():
         }
     )
     settings = ComputeSettings(jnp.dtype("float32"), jnp.dtype("float32"), remat="none", unroll=1)
-    return nnx.split(Llama(architecture, rngs=nnx.Rngs(params=0, lora=1), settings=settings, lora=None))
+    return split_jitted(lambda: Llama(architecture, rngs=nnx.Rngs(params=0, lora=1), settings=settings, lora=None))
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+import dataclasses
 from functools import partial
 
 import jax
@@ -67,30 +68,25 @@ def test_answers_end_before_a_stop_token(llama, meshes, prompts):
     assert answers[1] == []
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
-def test_an_answer_depends_on_its_prompt_alone(llama, meshes, prompts, sampling):
-    answers = [
-        make_decoder(llama, meshes[1], rows=rows)(llama[1], EMPTY, prompts, max_new_tokens=NEW, sampling=sampling)
-        for rows in (1, 4)
-    ]
-    assert answers[0] == answers[1]
+def test_draws_depend_on_seed_and_place_and_not_on_the_batch(llama, meshes, prompts):
+    asked = [prompts[0], prompts[2], prompts[3], prompts[0]]
+
+    def draw(rows, sampling):
+        decoder = make_decoder(llama, meshes[1], rows=rows)
+        return decoder(llama[1], EMPTY, asked, max_new_tokens=NEW, sampling=sampling)
+
+    answers = draw(1, SAMPLED)
+    assert draw(4, SAMPLED) == answers
+    assert answers[0] != answers[3]
+    assert draw(4, dataclasses.replace(SAMPLED, seed=4)) != answers
 
 
-def test_seeds_differ_and_equal_prompts_draw_apart(llama, meshes, prompts):
-    decoder = make_decoder(llama, meshes[1])
-    first = decoder(llama[1], EMPTY, [prompts[0]] * 2, max_new_tokens=NEW, sampling=SAMPLED)
-    other = decoder(llama[1], EMPTY, [prompts[0]] * 2, max_new_tokens=NEW, sampling=Sampling(1.5, 20, 0.9, 4))
-    assert first[0] != first[1]
-    assert first != other
-
-
-@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
-def test_stream_gives_the_tokens_of_a_call(llama, meshes, prompts, sampling):
-    decoder = make_decoder(llama, meshes[4], stop_ids=())
-    (whole,) = decoder(llama[1], EMPTY, prompts[:1], max_new_tokens=NEW, sampling=sampling)
-    assert list(decoder.stream(llama[1], EMPTY, prompts[0], max_new_tokens=NEW, sampling=sampling)) == whole
+def test_stream_gives_the_tokens_of_a_call(llama, meshes, prompts):
+    decoder = make_decoder(llama, meshes[4])
+    (whole,) = decoder(llama[1], EMPTY, prompts[:1], max_new_tokens=NEW, sampling=SAMPLED)
+    assert list(decoder.stream(llama[1], EMPTY, prompts[0], max_new_tokens=NEW, sampling=SAMPLED)) == whole
     stopping = make_decoder(llama, meshes[4], stop_ids=(whole[2],))
-    streamed = list(stopping.stream(llama[1], EMPTY, prompts[0], max_new_tokens=NEW, sampling=sampling))
+    streamed = list(stopping.stream(llama[1], EMPTY, prompts[0], max_new_tokens=NEW, sampling=SAMPLED))
     assert streamed == whole[: whole.index(whole[2])]
 
 

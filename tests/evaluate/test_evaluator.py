@@ -19,7 +19,7 @@ EMPTY = nnx.State({})
 
 
 @pytest.fixture(scope="module")
-def t5():
+def t5(split_model):
     architecture = T5Architecture.from_hf(
         {
             "vocab_size": 61,
@@ -36,8 +36,9 @@ def t5():
         }
     )
     settings = ComputeSettings(jnp.dtype("float32"), jnp.dtype("float32"), remat="none", unroll=1)
-    module = T5(architecture, rngs=nnx.Rngs(params=0, lora=1), settings=settings, lora=None)
-    return architecture, nnx.split(module)
+    return architecture, split_model(
+        lambda: T5(architecture, rngs=nnx.Rngs(params=0, lora=1), settings=settings, lora=None)
+    )
 
 
 def make_task(items, *metrics, name="t") -> EvaluationTask:
