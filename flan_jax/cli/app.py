@@ -147,7 +147,9 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; must not exist or be empty.")],
     form: Annotated[str, typer.Option("--format", help="peft (the adapter) or huggingface (merged weights).")] = "peft",
     checkpoint: Checkpoint = "latest",
-    dtype: Annotated[str, typer.Option(help="Type of merged weights: bfloat16 or float32.")] = "bfloat16",
+    dtype: Annotated[
+        str, typer.Option(help="Type of merged weights: float32 or bfloat16 (half the size, rounded).")
+    ] = "float32",
 ) -> None:
     """Write the adapter or the merged weights in the form Hugging Face tools load, with a parity report."""
     from flan_jax.cli import export as command

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.syntax import Syntax
 
+from flan_jax.cli.model import check_model
 from flan_jax.cli.prepare import ensure_prepared
 from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, start_jax
 from flan_jax.config import Config
@@ -16,10 +17,9 @@ from flan_jax.data.plan import Plan, make_plan
 from flan_jax.data.prepared import Prepared
 from flan_jax.data.shares import mixture_report
 from flan_jax.model.weights import blueprint_of, flat_parameters
-from flan_jax.parallel.mesh import make_mesh, spec_for
+from flan_jax.parallel.mesh import spec_for
 from flan_jax.report.console import ParameterLine, fill_lines, parameter_table, share_table
 from flan_jax.report.tokens import row_view
-from flan_jax.train.step import check_batch
 
 
 def run(source: ConfigFile, *, rows: int) -> None:
@@ -28,9 +28,8 @@ def run(source: ConfigFile, *, rows: int) -> None:
     start_jax(config)
     console = make_console()
     text = open_text(config)
+    mesh = check_model(config)
     prepared = ensure_prepared(source, text)
-    mesh = make_mesh(config.mesh)
-    check_batch(config.batch.rows, config.batch.accumulation, mesh)
     console.print(Rule("config", align="left"), Syntax(config.to_yaml(), "yaml", background_color="default"))
     plan = make_plan(config, prepared.train, prepared.resolved.train)
     _show_mixture(console, plan, prepared)

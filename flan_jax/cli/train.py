@@ -10,7 +10,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from rich.console import Console
 
-from flan_jax.cli.model import checkpoints_dir, fingerprints
+from flan_jax.cli.model import check_model, checkpoints_dir, fingerprints
 from flan_jax.cli.prepare import ensure_prepared
 from flan_jax.cli.scoring import evaluation_tasks, make_evaluator
 from flan_jax.cli.session import RESOLVED_CONFIG, ConfigFile, Text, make_console, open_text, start_jax
@@ -21,7 +21,7 @@ from flan_jax.data.position import Position
 from flan_jax.data.prepared import Prepared
 from flan_jax.errors import InputError
 from flan_jax.model.weights import Parts, create
-from flan_jax.parallel.mesh import host_rows, make_mesh, place_batch
+from flan_jax.parallel.mesh import host_rows, place_batch
 from flan_jax.parallel.multihost import is_main
 from flan_jax.report.logs import open_reporters
 from flan_jax.report.progress import ProgressReport
@@ -30,7 +30,7 @@ from flan_jax.train.loop import Ended, Evaluator, Progress, train_loop
 from flan_jax.train.metadata import write_atomically
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import abstract_state, init_state
-from flan_jax.train.step import StepSettings, check_batch, make_train_step
+from flan_jax.train.step import StepSettings, make_train_step
 
 
 def run(source: ConfigFile) -> None:
@@ -39,9 +39,8 @@ def run(source: ConfigFile) -> None:
     start_jax(config)
     console = make_console()
     text = open_text(config)
+    mesh = check_model(config)
     prepared = ensure_prepared(source, text)
-    mesh = make_mesh(config.mesh)
-    check_batch(config.batch.rows, config.batch.accumulation, mesh)
     parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
     evaluate = None
     if config.evaluation.every_steps is not None:
