@@ -338,8 +338,9 @@ def _explain(error: ValidationError) -> str:
         near = _nearest(place[-1], place[:-1], names)
         allowed = f"; did you mean '{near}'?" if near else f"; allowed here: {', '.join(names)}"
         return f"unknown key '{key}'{allowed}"
-    if problem["type"] == "value_error":
-        return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
+    if problem["type"] == "value_error":  # raised by one of our own validators
+        sentence = problem.get("ctx", {}).get("error")
+        return f"{key}: {sentence}" if key else str(sentence)
     found = problem["input"]
     return f"key '{key}': {problem['msg'][0].lower()}{problem['msg'][1:]}, found {found!r} ({type(found).__name__})"
 

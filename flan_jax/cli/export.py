@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,7 +27,7 @@ def run(source: ConfigFile, *, out: Path, form: str, checkpoint: str, dtype: str
     """Write the export and print its parity report."""
     if form not in ("peft", "huggingface"):
         raise InputError(f"--format {form}: must be peft or huggingface")
-    if dtype not in ("float32", "bfloat16"):
+    if dtype != "float32" and dtype != "bfloat16":
         raise InputError(f"--dtype {dtype}: must be float32 or bfloat16")
     config = source.config
     if form == "peft" and config.tuning.method != "lora":
@@ -39,7 +40,14 @@ def run(source: ConfigFile, *, out: Path, form: str, checkpoint: str, dtype: str
 
 
 def write_export(
-    config: Config, text: Text, model: OpenModel, *, out: Path, form: str, dtype: str, console: Console
+    config: Config,
+    text: Text,
+    model: OpenModel,
+    *,
+    out: Path,
+    form: str,
+    dtype: Literal["float32", "bfloat16"],
+    console: Console,
 ) -> None:
     """Write one export of an open model."""
     prompts = [ids.tolist() for ids in text.form.prompt([[Message("user", prompt)] for prompt in PARITY_PROMPTS])]

@@ -13,7 +13,6 @@ from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, star
 from flan_jax.config import Config, GenerationConfig
 from flan_jax.errors import InputError
 from flan_jax.evaluate.decode import Decoder
-from flan_jax.evaluate.evaluator import longest_text
 from flan_jax.evaluate.sampling import Sampling
 from flan_jax.formats.conversation import Message
 
@@ -58,10 +57,10 @@ def make_decoder(text: Text, model: OpenModel, rows: int) -> Decoder:
     return Decoder(
         model.parts.graphdef,
         model.mesh,
-        kind=model.parts.family.kind,
+        kind=model.parts.architecture.kind,
         rows=rows,
         stop_ids=text.form.stop_ids,
-        longest=longest_text(model.parts.architecture),
+        longest=model.parts.architecture.max_length,
     )
 
 
@@ -72,7 +71,7 @@ def sampling_of(settings: GenerationConfig) -> Sampling:
 
 def converse(config: Config, text: Text, model: OpenModel, console: Console) -> None:
     """A conversation: each line of standard input is a turn; the answer appears as it is made."""
-    if model.parts.family.kind == "encoder_decoder":
+    if model.parts.architecture.kind == "encoder_decoder":
         raise InputError("generate: a conversation needs a decoder; give this encoder-decoder model its --prompt")
     decoder = make_decoder(text, model, model.mesh.shape["data"] * model.mesh.shape["fsdp"])
     if sys.stdin.isatty():

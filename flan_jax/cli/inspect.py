@@ -11,12 +11,11 @@ from rich.syntax import Syntax
 from flan_jax.cli.model import check_model
 from flan_jax.cli.prepare import ensure_prepared
 from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, start_jax
-from flan_jax.config import Config
 from flan_jax.data.loader import Loader
 from flan_jax.data.plan import Plan, make_plan
 from flan_jax.data.prepared import Prepared
 from flan_jax.data.shares import mixture_report
-from flan_jax.model.weights import blueprint_of, flat_parameters
+from flan_jax.model.blueprint import Blueprint, flat_parameters
 from flan_jax.parallel.mesh import spec_for
 from flan_jax.report.console import ParameterLine, fill_lines, parameter_table, share_table
 from flan_jax.report.tokens import row_view
@@ -28,13 +27,13 @@ def run(source: ConfigFile, *, rows: int) -> None:
     start_jax(config)
     console = make_console()
     text = open_text(config)
-    mesh = check_model(config)
+    blueprint, mesh = check_model(config)
     prepared = ensure_prepared(source, text)
     console.print(Rule("config", align="left"), Syntax(config.to_yaml(), "yaml", background_color="default"))
     plan = make_plan(config, prepared.train, prepared.resolved.train)
     _show_mixture(console, plan, prepared)
-    _show_rows(console, plan, prepared, text, rows)
-    console.print(parameter_table(_parameters(config, mesh), title=f"Parameters on mesh {dict(mesh.shape)}"))
+    _show_rows(console, plan, prepared, text, blueprint, rows)
+    console.print(parameter_table(_parameters(blueprint, mesh), title=f"Parameters on mesh {dict(mesh.shape)}"))
 
 
 def _show_mixture(console: Console, plan: Plan, prepared: Prepared) -> None:
@@ -45,13 +44,12 @@ def _show_mixture(console: Console, plan: Plan, prepared: Prepared) -> None:
         console.print(f"held out, evaluated only: {', '.join(prepared.resolved.held_out)}", highlight=False)
 
 
-def _show_rows(console: Console, plan: Plan, prepared: Prepared, text: Text, count: int) -> None:
+def _show_rows(console: Console, plan: Plan, prepared: Prepared, text: Text, blueprint: Blueprint, count: int) -> None:
     """The first rows that the run will read."""
     shown = 0
-    start_id = text.architecture.get("decoder_start_token_id") or 0
     whole = slice(0, plan.rows)
-    position = plan.start()
-    with Loader(plan, prepared.train, rows=whole, position=position, workers=0, decoder_start_id=start_id) as loader:
+    start, start_id = plan.start(), blueprint.architecture.decoder_start_token_id
+    with Loader(plan, prepared.train, rows=whole, position=start, workers=0, decoder_start_id=start_id) as loader:
         while shown < count:
             batch, position = next(loader)
             for row in range(min(plan.rows, count - shown)):
@@ -60,8 +58,7 @@ def _show_rows(console: Console, plan: Plan, prepared: Prepared, text: Text, cou
                 shown += 1
 
 
-def _parameters(config: Config, mesh: Mesh) -> list[ParameterLine]:
-    blueprint, _ = blueprint_of(config)
+def _parameters(blueprint: Blueprint, mesh: Mesh) -> list[ParameterLine]:
     _, tuned, frozen = blueprint.abstract()
     lines = []
     for state, is_tuned in ((tuned, True), (frozen, False)):

@@ -15,7 +15,8 @@ from flan_jax.config import Config
 from flan_jax.data.manifest import fingerprint
 from flan_jax.data.prepared import Prepared
 from flan_jax.errors import InputError
-from flan_jax.model.weights import Parts, base_fingerprint, blueprint_of, create
+from flan_jax.model.blueprint import Blueprint, blueprint_of
+from flan_jax.model.weights import Parts, base_fingerprint, create
 from flan_jax.parallel.mesh import make_mesh
 from flan_jax.train.checkpoint import Checkpoints
 from flan_jax.train.step import check_batch
@@ -45,16 +46,16 @@ def checkpoints_dir(config: Config) -> Path:
     return Path(config.run.dir).absolute() / "checkpoints"
 
 
-def check_model(config: Config) -> Mesh:
-    """The mesh of a config, after all that can be refused without data or weights.
+def check_model(config: Config) -> tuple[Blueprint, Mesh]:
+    """The blueprint and mesh of a config, after all that can be refused without data or weights.
 
     Raises:
         InputError: an unknown family, a LoRA target that matches nothing, a mesh or a batch that does not divide.
     """
-    blueprint_of(config)
+    blueprint, _ = blueprint_of(config)
     mesh = make_mesh(config.mesh)
     check_batch(config.batch.rows, config.batch.accumulation, mesh)
-    return mesh
+    return blueprint, mesh
 
 
 def fingerprints(config: Config, text: Text, prepared: Prepared) -> dict[str, str]:

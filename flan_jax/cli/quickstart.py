@@ -56,7 +56,7 @@ def run(source: ConfigFile) -> None:
     console.print(f"{len(prepared.train)} tasks, {examples:,} examples; held out: {', '.join(config.data.hold_out)}")
 
     _headline(console, started, "the model as it is")
-    mesh = check_model(config)
+    _, mesh = check_model(config)
     parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
     evaluator = make_evaluator(config, text, parts, mesh, tasks)
     before = measure(evaluator, parts, label="untuned", console=console)

@@ -98,6 +98,9 @@ def results_table(
         if key not in groups:
             continue
         lines.append(line(key, heading, SIDE, groups[key]))
+        accuracy = key.replace("mean", "accuracy")
+        if 0 < len(groups.get(accuracy, ())) < len(groups[key]):
+            lines.append(line(accuracy, "mean accuracy (answers right or wrong)", CLUSTER, groups[accuracy]))
         for cluster in dict.fromkeys(result.cluster for result in groups[key]):
             results = groups[f"cluster/{cluster}"]
             lines.append(line(f"cluster/{cluster}", cluster, CLUSTER, results))

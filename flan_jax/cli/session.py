@@ -6,6 +6,7 @@ name ──► Config ──► Text (tokenizer, form) ──► stores and plan
 
 from __future__ import annotations
 
+import importlib.resources
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-import flan_jax.configs
 from flan_jax.config import Config, load_config
 from flan_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from flan_jax.formats.chat import Form
+    from flan_jax.data.encode import Form
     from flan_jax.formats.tokenizer import Tokenizer
 
 RESOLVED_CONFIG = "config.yaml"  # in the run folder: the config with every default filled in
@@ -72,8 +72,8 @@ def read_run_or_config(name: str, overrides: Sequence[str]) -> ConfigFile:
 
 def bundled_configs() -> dict[str, Path]:
     """The configs that come with the package, by name."""
-    folder = Path(next(iter(flan_jax.configs.__path__)))
-    return {path.stem: path for path in folder.glob("*.yaml")}
+    folder = importlib.resources.files("flan_jax.configs")
+    return {Path(entry.name).stem: Path(str(entry)) for entry in folder.iterdir() if entry.name.endswith(".yaml")}
 
 
 @dataclass(frozen=True)

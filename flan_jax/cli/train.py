@@ -39,7 +39,7 @@ def run(source: ConfigFile) -> None:
     start_jax(config)
     console = make_console()
     text = open_text(config)
-    mesh = check_model(config)
+    _, mesh = check_model(config)
     prepared = ensure_prepared(source, text)
     parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
     evaluate = None
@@ -100,7 +100,7 @@ def tune(
             rows=host_rows(mesh, rows),
             position=position,
             workers=config.data.workers,
-            decoder_start_id=text.architecture.get("decoder_start_token_id") or 0,
+            decoder_start_id=parts.architecture.decoder_start_token_id,
         )
         reporters = _Reporters(config, first, console)
         with loader, reporters, jax.set_mesh(mesh):

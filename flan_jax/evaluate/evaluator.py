@@ -19,19 +19,13 @@ from flan_jax.evaluate.protocol import Evaluation, OptionLikelihoods, evaluate_t
 from flan_jax.evaluate.sampling import GREEDY
 from flan_jax.evaluate.score import OptionScorer
 from flan_jax.model.families import Architecture
-from flan_jax.model.llama import LlamaArchitecture
 
 
 def row_layout(architecture: Architecture, batch: BatchConfig) -> RowLayout:
     """Rows of the model's kind, as long as the rows it trains on."""
-    if isinstance(architecture, LlamaArchitecture):
+    if architecture.kind == "decoder":
         return DecoderLayout(batch.length)
     return PairLayout(batch.input_length, batch.target_length, architecture.decoder_start_token_id)
-
-
-def longest_text(architecture: Architecture) -> int | None:
-    """Most tokens the model was made to read at once; none where its positions are relative."""
-    return architecture.max_length if isinstance(architecture, LlamaArchitecture) else None
 
 
 class Evaluator:
@@ -64,13 +58,13 @@ class Evaluator:
         Raises:
             InputError: a question does not fit the model, or `settings.rows` does not divide over the mesh.
         """
-        longest = longest_text(architecture)
+        longest = architecture.max_length
         layout = row_layout(architecture, batch)
         self.scorer = OptionScorer(graphdef, mesh, layout=layout, rows=settings.rows, longest=longest)
         self.decoder = Decoder(
             graphdef,
             mesh,
-            kind="decoder" if isinstance(architecture, LlamaArchitecture) else "encoder_decoder",
+            kind=architecture.kind,
             rows=settings.rows,
             stop_ids=stop_ids,
             longest=longest,

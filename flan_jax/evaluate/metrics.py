@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RANKED = "accuracy"  # the one metric that is computed from the chosen option, not from a generated text
 TEXT_METRICS = ("exact_match", "token_f1", "bleu", "rouge_l")
+RIGHT_OR_WRONG = (RANKED, "exact_match")  # 0 or 100 for each example: their mean is an accuracy
 _BLEU_ORDER = 4
 
 

@@ -120,13 +120,18 @@ class Evaluation:
         """The results behind each entry of `summary`; a group without tasks is left out."""
         groups: dict[str, list[TaskResult]] = {}
         for result in self.results:
-            side = "seen/mean" if result.seen else "held_out/mean"
-            for key in (side, f"cluster/{result.cluster}", f"task/{result.task}"):
+            side = "seen" if result.seen else "held_out"
+            accuracy = [f"{side}/accuracy"] if result.metric in metrics.RIGHT_OR_WRONG else []
+            for key in (f"{side}/mean", *accuracy, f"cluster/{result.cluster}", f"task/{result.task}"):
                 groups.setdefault(key, []).append(result)
         return groups
 
     def summary(self) -> dict[str, float]:
-        """Primary scores by group, tasks averaged equally: seen/mean, held_out/mean, cluster/NAME, task/NAME."""
+        """Primary scores by group, tasks averaged equally.
+
+        Keys: seen/mean and held_out/mean over all tasks; seen/accuracy and held_out/accuracy over those whose answers
+        are right or wrong; cluster/NAME; task/NAME.
+        """
         return {key: float(np.mean([r.score for r in results])) for key, results in self.groups().items()}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,8 @@ Batch = Mapping[str, jax.Array]
 class LlamaArchitecture:
     """What a Llama model is; sizes by the dimension letters of `layers`."""
 
+    kind: ClassVar[Literal["decoder", "encoder_decoder"]] = "decoder"
+    decoder_start_token_id: ClassVar[int] = 0  # unused: a decoder's rows begin with their first token
     vocabulary: int  # V
     width: int  # D
     mlp: int  # F

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from flan_jax.errors import InputError
 
@@ -35,6 +35,9 @@ _ACTIVATIONS = {
 @dataclass(frozen=True)
 class T5Architecture:
     """Sizes and switches of a T5 encoder-decoder."""
+
+    kind: ClassVar[Literal["decoder", "encoder_decoder"]] = "encoder_decoder"
+    max_length: ClassVar[int | None] = None  # positions are relative: no text is too long for them
 
     vocabulary: int  # V
     width: int  # D

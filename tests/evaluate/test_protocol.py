@@ -69,7 +69,17 @@ def test_scores_and_groups():
     assert evaluation.results[0].scores["accuracy_per_token"] == 50.0
     summary = evaluation.summary()
     assert set(summary) == {
-        *("seen/mean", "held_out/mean", "cluster/a", "cluster/b", "task/ranked", "task/spoken", "task/held")
+        *(
+            "seen/mean",
+            "held_out/mean",
+            "seen/accuracy",
+            "held_out/accuracy",
+            "cluster/a",
+            "cluster/b",
+            "task/ranked",
+            "task/spoken",
+            "task/held",
+        )
     }
 
 
