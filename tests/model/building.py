@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,15 @@ def parts_of(model: dict[str, Any], tuning: dict[str, Any] | None = None, mesh=N
 
 
 def logits_of(parts: Parts, batch: dict[str, Any], mesh=None) -> np.ndarray:
-    def logits(tuned, frozen, batch):
-        module = merge_module(parts.graphdef, tuned, frozen)
-        return token_logits(module.hidden(batch), module.head())
-
     with jax.set_mesh(mesh or mesh_of()):
-        return np.asarray(jax.jit(logits)(parts.tuned, parts.frozen, batch))
+        return np.asarray(_logits(parts.graphdef, parts.tuned, parts.frozen, batch))
+
+
+# the graph is static, so that tests of one architecture share a compilation
+@partial(jax.jit, static_argnums=0)
+def _logits(graphdef, tuned, frozen, batch):
+    module = merge_module(graphdef, tuned, frozen)
+    return token_logits(module.hidden(batch), module.head())
 
 
 def model_directory(directory: Path, settings: dict[str, Any], tensors: dict[str, np.ndarray], **layout: Any) -> Path:

@@ -12,7 +12,7 @@ from flan_jax.model.export import export_huggingface, export_peft
 from flan_jax.model.weights import create
 
 PROMPTS = [[3, 4, 5, 6, 7], [8, 9]]
-SETTINGS = {"llama": LLAMA, **ARCHITECTURES}
+SETTINGS = {"llama": LLAMA, "t5_1_1": ARCHITECTURES["t5_1_1"], "tied": {**LLAMA, "tie_word_embeddings": True}}
 LORA = {"method": "lora", "lora": {"rank": 3, "alpha": 5.0, "scaling": "rslora", "targets": ["all-linear"]}}
 
 
@@ -40,12 +40,12 @@ def adapted(tmp_path_factory):
 
 
 def running_logits(name, parts):
-    return logits_of(parts, decoder_rows() if name == "llama" else rows())
+    return logits_of(parts, decoder_rows() if name != "t5_1_1" else rows())
 
 
 def reference_logits(name, model):
     torch = pytest.importorskip("torch", reason="needs the extra 'parity'")
-    if name != "llama":
+    if name == "t5_1_1":
         return torch_logits(model, rows())
     with torch.no_grad():
         return model(torch.tensor(decoder_rows()["inputs"], dtype=torch.long)).logits.numpy()
@@ -62,7 +62,7 @@ def loaded(directory):
 
 
 def assert_equal(name, found, expected):
-    real = slice(None) if name == "llama" else rows()["decoder_segments"] > 0
+    real = slice(None) if name != "t5_1_1" else rows()["decoder_segments"] > 0
     np.testing.assert_allclose(found[real], expected[real], rtol=1e-4, atol=1e-4)
 
 

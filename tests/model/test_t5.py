@@ -73,25 +73,29 @@ def test_bfloat16_stays_near(pretrained):
 
 
 def packed_and_alone():
-    """Three examples packed in one row, and each in a row of its own; padding at the end of the packed row."""
+    """Three examples packed in one row, each in a row of its own, and where each one's decoder tokens are packed."""
     rng = np.random.default_rng(3)
-    sizes = [(7, 4), (5, 6), (9, 3)]
-    packed = {name: np.zeros((1, 24), np.int32) for name in ("encoder_inputs", "encoder_segments")}
-    packed |= {name: np.zeros((1, 16), np.int32) for name in ("decoder_inputs", "decoder_segments")}
-    alone, places = [], []
+    packed, alone, places = empty_row(), [], []
     starts = {"encoder": 0, "decoder": 0}
-    for segment, size in enumerate(sizes, 1):
-        single = {}
+    for segment, size in enumerate([(7, 4), (5, 6), (9, 3)], 1):
+        single = empty_row()
         for side, length in zip(("encoder", "decoder"), size, strict=True):
-            ids = rng.integers(2, 40, length).astype(np.int32)
+            ids = rng.integers(2, 40, length)
             part = slice(starts[side], starts[side] + length)
-            packed[f"{side}_inputs"][0, part] = ids
-            packed[f"{side}_segments"][0, part] = segment
-            single[f"{side}_inputs"], single[f"{side}_segments"] = ids[None], np.ones((1, length), np.int32)
+            for row, cut, number in ((packed, part, segment), (single, slice(0, length), 1)):
+                row[f"{side}_inputs"][0, cut] = ids
+                row[f"{side}_segments"][0, cut] = number
             starts[side] += length
         alone.append(single)
         places.append(part)
     return packed, alone, places
+
+
+def empty_row():
+    lengths = {"encoder": 24, "decoder": 16}
+    return {
+        f"{side}_{what}": np.zeros((1, lengths[side]), np.int32) for side in lengths for what in ("inputs", "segments")
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,7 +104,8 @@ def test_packed_equals_unpacked(name, pretrained):
     packed, alone, places = packed_and_alone()
     together = logits_of(parts, packed)[0]
     for single, place in zip(alone, places, strict=True):
-        np.testing.assert_allclose(together[place], logits_of(parts, single)[0], rtol=1e-5, atol=1e-5)
+        expected = logits_of(parts, single)[0, : place.stop - place.start]
+        np.testing.assert_allclose(together[place], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_no_gradient_crosses_segments(pretrained):
@@ -119,17 +124,17 @@ def test_no_gradient_crosses_segments(pretrained):
 
 def test_many_targets_read_one_encoded_input(pretrained):
     parts = parts_of({"path": str(pretrained["t5_1_1"])})
-    _, alone, _ = packed_and_alone()
-    source = {name: alone[0][name] for name in ("encoder_inputs", "encoder_segments")}
-    both = {
-        **source,
-        "decoder_inputs": np.concatenate([alone[0]["decoder_inputs"], alone[1]["decoder_inputs"]], 1),
-        "decoder_segments": np.array([[1] * 4 + [2] * 6], np.int32),
-        "cross_segments": np.ones((1, 10), np.int32),
-    }
+    _, (first, second, _), _ = packed_and_alone()
+    # four tokens of the first target, then six of the second, both reading encoder segment 1
+    inputs, segments = first["decoder_inputs"].copy(), first["decoder_segments"].copy()
+    inputs[0, 4:10], segments[0, 4:10] = second["decoder_inputs"][0, :6], 2
+    cross = (segments > 0).astype(np.int32)
+    both = {**first, "decoder_inputs": inputs, "decoder_segments": segments, "cross_segments": cross}
     together = logits_of(parts, both)[0]
-    for example, place in ((alone[0], slice(0, 4)), (alone[1], slice(4, 10))):
-        np.testing.assert_allclose(together[place], logits_of(parts, {**example, **source})[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(together[:4], logits_of(parts, first)[0, :4], rtol=1e-5, atol=1e-5)
+    source = {name: first[name] for name in ("encoder_inputs", "encoder_segments")}
+    expected = logits_of(parts, {**second, **source})[0, :6]
+    np.testing.assert_allclose(together[4:10], expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
