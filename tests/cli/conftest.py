@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command import CommandLine
 
-TASKS = '''
+TASKS = """
 from flan_jax.data.file_source import FileSource
 from flan_jax.data.registry import TaskSpec, Template, add_task
 
@@ -15,7 +15,7 @@ add_task(TaskSpec(
     source=FileSource({{"train": "{folder}/train.jsonl", "validation": "{folder}/validation.jsonl"}}),
     templates=(Template("{template}"),), inputs="{{question}}", metrics=("exact_match",),
 ))
-'''
+"""
 
 
 @pytest.fixture
