@@ -18,7 +18,7 @@ from flan_jax.config import Config
 from flan_jax.errors import InputError
 from flan_jax.formats.gguf import read_architecture
 from flan_jax.model.adapters import check_adapter
-from flan_jax.model.families import Architecture, Family, family_of
+from flan_jax.model.families import Architecture, Family, dropout_rate, family_of, with_dropout
 from flan_jax.model.layers import ComputeSettings
 from flan_jax.model.lora import LoRAParam, LoraSettings
 from flan_jax.model.names import Name, by_path
@@ -44,6 +44,11 @@ class Blueprint:
     def names(self) -> Mapping[str, Name]:
         """Name table by parameter path, adapters included."""
         return by_path(self.family.names(self.architecture))
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether training drops anything, so that `hidden` needs a key."""
+        return dropout_rate(self.architecture) > 0 or (self.lora is not None and self.lora.dropout > 0)
 
     def split(self, key: jax.Array) -> tuple[nnx.GraphDef[nnx.Module], nnx.State, nnx.State]:
         """A new model from a key, as (graph, tuned, frozen)."""
@@ -82,6 +87,8 @@ def blueprint_of(config: Config) -> tuple[Blueprint, Mapping[str, Any]]:
         raise InputError("no model is named; set 'model.path' (pretrained) or 'model.architecture' (random weights)")
     family = family_of(settings, where)
     architecture = family.architecture.from_hf(settings)
+    if model.dropout is not None:
+        architecture = with_dropout(architecture, model.dropout)
     is_full = tuning.method == "full"
     compute = ComputeSettings(
         compute_dtype=jnp.dtype(model.compute_dtype),

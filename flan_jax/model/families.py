@@ -7,7 +7,7 @@ sharding) works from these. The table is used for reading, for writing and for P
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flax import nnx
@@ -132,6 +132,24 @@ FAMILIES: Mapping[str, Family] = {
         peft_task="SEQ_2_SEQ_LM",
     ),
 }
+
+
+def dropout_rate(architecture: Architecture) -> float:
+    """Rate of the model's own dropout in training; Llama has none."""
+    return architecture.dropout_rate if isinstance(architecture, T5Architecture) else 0.0
+
+
+def with_dropout(architecture: Architecture, rate: float) -> Architecture:
+    """The architecture with another dropout rate.
+
+    Raises:
+        InputError: the family has no dropout of its own, and the rate is not 0.
+    """
+    if isinstance(architecture, T5Architecture):
+        return replace(architecture, dropout_rate=rate)
+    if rate > 0:
+        raise InputError(f"'model.dropout' is {rate}, and Llama has no dropout of its own; set 'tuning.lora.dropout'")
+    return architecture
 
 
 def family_of(settings: Mapping[str, Any], where: str) -> Family:

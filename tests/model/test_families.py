@@ -72,3 +72,15 @@ def test_any_part_is_read_as_if_from_the_whole(input_dims, their_shape):
 def test_an_unknown_family_is_refused():
     with pytest.raises(InputError, match="model 'x': model_type 'mamba' is not supported; supported are llama, t5"):
         family_of({"model_type": "mamba"}, "model 'x'")
+
+
+def test_the_config_sets_the_rate_of_dropout():
+    def blueprint(settings, tuning=None, **model):
+        return blueprint_of(config_of({"architecture": settings, **model}, tuning))[0]
+
+    assert blueprint(ARCHITECTURES["t5_1_1"]).has_dropout
+    assert not blueprint(ARCHITECTURES["t5_1_1"], dropout=0.0).has_dropout
+    assert not blueprint(LLAMA, dropout=0.0).has_dropout
+    assert blueprint(LLAMA, {"method": "lora", "lora": {"dropout": 0.1}}).has_dropout
+    with pytest.raises(InputError, match=r"'model\.dropout' is 0.1, and Llama has no dropout of its own"):
+        blueprint(LLAMA, dropout=0.1)
