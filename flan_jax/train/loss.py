@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
+from flan_jax.model.bits import from_bits, to_bits
 from flan_jax.parallel.mesh import constrain
 
 # The head's gradient is [V, D] in float32, and each addition to it reads and writes all of it: chunks are gathered
@@ -108,11 +109,11 @@ _summed.defvjp(_summed_forward, _summed_backward, symbolic_zeros=True)
 
 
 class _Sums(NamedTuple):
-    """What the loop over chunks fills; None where it is not wanted."""
+    """What the loop over chunks fills; None where it is not wanted. `dh` and `dlogits` are held by `to_bits`."""
 
     losses_gp: Float[Array, "G P"]
-    dh_gpd: Float[Array, "G P D"] | None
-    dlogits_gbv: Float[Array, "G block V"] | None
+    dh_gpd: Num[Array, "G P D"] | None
+    dlogits_gbv: Num[Array, "G block V"] | None
     dhead_gdv: Float[Array, "G D V"] | None
 
 
@@ -149,7 +150,7 @@ def _in_chunks(
     head_vd = constrain(head.astype(hidden.dtype), ("vocab", "act_embed"))
     weights_gp = sort(weights)
     # zeros where the weight is zero: such a row adds nothing to the head's gradient, whatever its logits
-    h_gpd = jnp.where(weights_gp[..., None] > 0, sort(hidden), 0)
+    h_gpd = jnp.where(weights_gp[..., None] > 0, sort(to_bits(hidden)), 0)
     one_chunk = functools.partial(
         _one_chunk,
         h_gpd=h_gpd,
@@ -166,8 +167,8 @@ def _in_chunks(
         )
         if sums.dhead_gdv is None or sums.dlogits_gbv is None:
             return sums
-        h_gbd = jax.lax.dynamic_slice_in_dim(h_gpd, i * block, block, axis=1)
-        return sums._replace(dhead_gdv=sums.dhead_gdv + _head_gradient(h_gbd, sums.dlogits_gbv))
+        h_gbd = from_bits(jax.lax.dynamic_slice_in_dim(h_gpd, i * block, block, axis=1))
+        return sums._replace(dhead_gdv=sums.dhead_gdv + _head_gradient(h_gbd, from_bits(sums.dlogits_gbv)))
 
     fullest = (weights_gp > 0).sum(axis=1).max()
     num_chunks = (fullest + chunk - 1) // chunk
@@ -176,13 +177,13 @@ def _in_chunks(
     sums = _Sums(
         losses_gp=jnp.zeros(weights_gp.shape, jnp.float32),
         dh_gpd=jnp.zeros_like(h_gpd) if hidden_gradient else None,
-        dlogits_gbv=jnp.zeros((groups, block, vocabulary), hidden.dtype) if head_gradient else None,
+        dlogits_gbv=to_bits(jnp.zeros((groups, block, vocabulary), hidden.dtype)) if head_gradient else None,
         dhead_gdv=jnp.zeros((groups, d, vocabulary), jnp.float32) if head_gradient else None,
     )
     sums = jax.lax.fori_loop(0, num_blocks, one_block, sums)
     return (
         unsort(sums.losses_gp),
-        None if sums.dh_gpd is None else unsort(sums.dh_gpd),
+        None if sums.dh_gpd is None else from_bits(unsort(sums.dh_gpd)),
         None if sums.dhead_gdv is None else sums.dhead_gdv.sum(axis=0).T.astype(head.dtype),
     )
 
@@ -191,14 +192,14 @@ def _one_chunk(
     i: Array,
     sums: _Sums,
     *,
-    h_gpd: Float[Array, "G P D"],
+    h_gpd: Num[Array, "G P D"],
     head_vd: Float[Array, "V D"],
     targets_gp: Int[Array, "G P"],
     weights_gp: Float[Array, "G P"],
     chunk: int,
     chunks_in_block: int,
 ) -> _Sums:
-    """Adds the losses and gradients of chunk `i` of every group."""
+    """Adds the losses and gradients of chunk `i` of every group; `h_gpd` is held by `to_bits`."""
     groups = h_gpd.shape[0]
 
     def cut(x: Array) -> Array:
@@ -207,10 +208,10 @@ def _one_chunk(
         return jax.lax.dynamic_slice_in_dim(x, i * chunk, chunk, axis=1).reshape(groups * chunk, *x.shape[2:])
 
     def put(x: Array, chunk_c: Array, place: Array) -> Array:
-        chunk_gc = chunk_c.astype(x.dtype).reshape(groups, chunk, *chunk_c.shape[1:])
+        chunk_gc = chunk_c.reshape(groups, chunk, *chunk_c.shape[1:])
         return jax.lax.dynamic_update_slice_in_dim(x, chunk_gc, place * chunk, axis=1)
 
-    h_cd, targets_c, weights_c = cut(h_gpd), cut(targets_gp), cut(weights_gp)
+    h_cd, targets_c, weights_c = from_bits(cut(h_gpd)), cut(targets_gp), cut(weights_gp)
     logits_cv = jnp.einsum("cd,vd->cv", h_cd, head_vd, preferred_element_type=jnp.float32)
     # softmax in float32: bfloat16 loses the tail
     largest_c = logits_cv.max(axis=1)
@@ -225,9 +226,9 @@ def _one_chunk(
     dlogits_cv = dlogits_cv.astype(h_cd.dtype)
     if sums.dh_gpd is not None:
         dh_cd = jnp.einsum("cv,vd->cd", dlogits_cv, head_vd, preferred_element_type=jnp.float32)
-        sums = sums._replace(dh_gpd=put(sums.dh_gpd, dh_cd, i))
+        sums = sums._replace(dh_gpd=put(sums.dh_gpd, to_bits(dh_cd.astype(h_cd.dtype)), i))
     if sums.dlogits_gbv is not None:
-        sums = sums._replace(dlogits_gbv=put(sums.dlogits_gbv, dlogits_cv, i % chunks_in_block))
+        sums = sums._replace(dlogits_gbv=put(sums.dlogits_gbv, to_bits(dlogits_cv), i % chunks_in_block))
     return sums
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,41 @@ import pytest
 from test_checkpoint import files_of, flip_bit
 
 CHILD = Path(__file__).with_name("train_child.py")
+_started: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test() -> Iterator[None]:
+    yield
+    while _started:
+        process = _started.pop()
+        process.kill()
+        process.communicate()
 
 
 def start(folder: Path, environment: dict[str, str] | None = None, **settings: Any) -> subprocess.Popen:
     folder.mkdir(parents=True, exist_ok=True)
     everything = {"mesh": [2, 1, 1], "devices": 2, "every_steps": 4, "steps": 16, **settings}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(CHILD), str(folder), json.dumps(everything)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(CHILD.parent), **(environment or {})},
+        env={**os.environ, **(environment or {})},
     )
+    _started.append(process)
+    return process
 
 
 def facts_of(process: subprocess.Popen) -> list[dict[str, Any]]:
     output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors[-3000:]
-    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return list(read_facts(output.splitlines()))
+
+
+def read_facts(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Facts among other lines: Gloo prints its own."""
+    return (json.loads(line) for line in lines if line.startswith("{"))
 
 
 def picked(facts: list[dict[str, Any]], key: str, value: str) -> dict[int, Any]:
@@ -55,8 +73,7 @@ def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> Non
     for last in (rng.randint(2, 7), rng.randint(8, 13)):
         process = start(tmp_path / "killed")
         assert process.stdout is not None
-        for line in process.stdout:
-            fact = json.loads(line)
+        for fact in read_facts(process.stdout):
             if "digest" in fact:
                 # a batch that is seen again after a restart is the same one
                 assert digests.setdefault(fact["batch"], fact["digest"]) == fact["digest"]
@@ -65,7 +82,6 @@ def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> Non
         time.sleep(rng.random() * 0.05)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process.stdout.close()
     facts = facts_of(start(tmp_path / "killed"))
     digests |= picked(facts, "batch", "digest")
     assert digests == picked(whole, "batch", "digest")
@@ -108,8 +124,8 @@ def test_two_processes_train_as_one_and_share_checkpoints(tmp_path: Path) -> Non
 def test_a_signal_to_one_of_two_processes_stops_both_at_one_step(tmp_path: Path) -> None:
     processes = start_two(tmp_path / "two", devices=1, every_steps=1000, steps=1000)
     assert processes[1].stdout is not None
-    for line in processes[1].stdout:
-        if json.loads(line).get("step", 0) >= 2:
+    for fact in read_facts(processes[1].stdout):
+        if fact.get("step", 0) >= 2:
             break
     processes[1].send_signal(signal.SIGTERM)
     errors = [process.communicate(timeout=600)[1] for process in processes]
