@@ -18,6 +18,10 @@ def golden(name: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def on_device(batch):
+    return {name: jnp.asarray(array) for name, array in batch.items()}
+
+
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     """Model directories made of the golden weights."""
@@ -52,7 +56,7 @@ def test_logits_equal_the_torch_reference(name, tmp_path):
 
 def gradient(parts):
     def loss(tuned):
-        return jnp.mean(jnp.square(merge_module(parts.graphdef, tuned, parts.frozen).hidden(rows())))
+        return jnp.mean(jnp.square(merge_module(parts.graphdef, tuned, parts.frozen).hidden(on_device(rows()))))
 
     return jax.tree.leaves(jax.jit(jax.grad(loss))(parts.tuned))
 
@@ -113,7 +117,7 @@ def test_no_gradient_crosses_segments(pretrained):
     packed, _, places = packed_and_alone()
 
     def first_segment(tuned):
-        hidden = merge_module(parts.graphdef, tuned, parts.frozen).hidden(packed)
+        hidden = merge_module(parts.graphdef, tuned, parts.frozen).hidden(on_device(packed))
         return jnp.sum(hidden[0, places[0]])
 
     gradient = jax.jit(jax.grad(first_segment))(parts.tuned)
@@ -175,7 +179,7 @@ def test_dropout_follows_its_key(pretrained):
 
     @jax.jit
     def hidden(tuned, key):
-        return merge_module(parts.graphdef, tuned, parts.frozen).hidden(rows(), dropout_key=key)
+        return merge_module(parts.graphdef, tuned, parts.frozen).hidden(on_device(rows()), dropout_key=key)
 
     one, again, other = (np.asarray(hidden(parts.tuned, jax.random.key(seed))) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, again)
