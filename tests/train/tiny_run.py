@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from flan_jax.config import Config, MeshConfig, parse_config
@@ -86,7 +87,8 @@ class TinyRun:
         )
 
     def init(self):
-        return init_state(self.parts.tuned, self.optimizer, self.mesh)
+        # copied, as the step donates its state and a test may begin twice
+        return init_state(jax.tree.map(jnp.copy, self.parts.tuned), self.optimizer, self.mesh)
 
     def place(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
         return place_batch(batch, self.mesh, ROWS)
