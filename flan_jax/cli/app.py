@@ -176,12 +176,12 @@ def doctor() -> None:
 
 
 @app.command(short_help="Fetch, measure, tune, measure, export.")
-def quickstart(config: ConfigPath = "quickstart", overrides: Overrides = None) -> None:
+def quickstart(overrides: Overrides = None) -> None:
     """Fetch a small real model, measure it, tune it, measure again, answer three prompts, export the adapter."""
     from flan_jax.cli import quickstart as command
     from flan_jax.cli.session import read_config
 
-    command.run(read_config(config, overrides or ()))
+    command.run(read_config("quickstart", overrides or ()))
 
 
 @app.command(short_help="Print the version.")
