@@ -45,7 +45,7 @@ class Worker:
             self.state = init_state(self.parts.tuned, optimizer, self.mesh)
             step = make_train_step(
                 self.parts.graphdef, self.parts.tuned, self.parts.frozen, optimizer, schedule,
-                StepSettings.from_config(config, 1), self.mesh,
+                StepSettings.from_config(config, 1, has_dropout=False), self.mesh,
             )  # fmt: skip
             self.step = step
 

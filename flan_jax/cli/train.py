@@ -71,7 +71,7 @@ def tune(
     schedule = make_schedule(config.schedule, peak=config.optimizer.learning_rate, steps=config.train.steps)
     optimizer = make_optimizer(config.optimizer, schedule, parts.tuned)
     tasks = tuple(prepared.train)
-    settings = StepSettings.from_config(config, len(tasks))
+    settings = StepSettings.from_config(config, len(tasks), has_dropout=parts.blueprint.has_dropout)
     step = make_train_step(parts.graphdef, parts.tuned, parts.frozen, optimizer, schedule, settings, mesh)
 
     #### what is planned, and where the run stands

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int
 
 from flan_jax.evaluate.items import EvaluationItem
 
@@ -144,30 +143,6 @@ class PairLayout:
                     spans.append(Span(index, option, row, at.start, at.stop))
                     place = at.stop
         return {**batch, "weights": weights}, spans
-
-
-def pack(sizes: Int[np.ndarray, "items sides"], capacity: tuple[int, ...]) -> list[list[int]]:
-    """Rows of item indices, longest items first, each into the row that it leaves fullest.
-
-    Args:
-        sizes: tokens of each item on each side; each fits an empty row.
-        capacity: tokens of a row on each side.
-    """
-    shares = sizes / np.array(capacity)
-    rows: list[list[int]] = []
-    free = np.empty((0, len(capacity)))
-    for index in np.argsort(-shares.max(axis=1), kind="stable"):
-        left = free - sizes[index]
-        fits = (left >= 0).all(axis=1)
-        if fits.any():
-            tightness = np.where(fits, (left / np.array(capacity)).min(axis=1), np.inf)
-            row = int(np.argmin(tightness))
-            rows[row].append(int(index))
-            free[row] = left[row]
-        else:
-            rows.append([int(index)])
-            free = np.vstack([free, np.array(capacity) - sizes[index]])
-    return rows
 
 
 def power_of_two(length: int, *, least: int) -> int:

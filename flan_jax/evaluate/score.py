@@ -16,9 +16,10 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
+from flan_jax.data.packing import pack
 from flan_jax.errors import InputError, NotFiniteError
 from flan_jax.evaluate.items import EvaluationItem
-from flan_jax.evaluate.layout import RowLayout, Span, pack, power_of_two
+from flan_jax.evaluate.layout import RowLayout, Span, power_of_two
 from flan_jax.evaluate.protocol import OptionLikelihoods
 from flan_jax.model.likelihood import token_log_likelihoods
 from flan_jax.parallel.mesh import host_rows, place_batch
@@ -110,7 +111,10 @@ class OptionScorer:
         local = host_rows(self._mesh, self._rows)
         for capacity, members in sorted(by_capacity.items()):
             sizes = np.array([self._layout.size(items[index]) for index in members])
-            packed = [[members[place] for place in row] for row in pack(sizes, capacity)]
+            rows_of = pack(sizes, capacity)
+            packed: list[list[int]] = [[] for _ in range(int(rows_of.max()) + 1)]
+            for index, row in zip(members, rows_of.tolist(), strict=True):
+                packed[row].append(index)
             for start in range(0, len(packed), self._rows):
                 rows = packed[start : start + self._rows]
                 rows += [[]] * (self._rows - len(rows))

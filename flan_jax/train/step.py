@@ -54,9 +54,8 @@ class StepSettings:
     num_tasks: int
 
     @classmethod
-    def from_config(cls, config: Config, num_tasks: int) -> StepSettings:
-        """The settings of a config."""
-        has_dropout = config.tuning.method == "lora" and config.tuning.lora.dropout > 0
+    def from_config(cls, config: Config, num_tasks: int, *, has_dropout: bool) -> StepSettings:
+        """The settings of a config, for a model that drops anything in training or nothing."""
         return cls(config.run.seed, config.batch.accumulation, has_dropout, num_tasks)
 
 

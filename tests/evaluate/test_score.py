@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from flan_jax.errors import InputError, NotFiniteError
-from flan_jax.evaluate.layout import DecoderLayout, PairLayout, pack
+from flan_jax.evaluate.layout import DecoderLayout, PairLayout
 from flan_jax.evaluate.score import OptionScorer
 
 # one-token prompts and options, questions that share rows, and one longer than a row
@@ -81,15 +81,6 @@ def test_unusable_weights_are_named(llama, meshes, make_items):
     scorer = OptionScorer(graphdef, meshes[1], layout=DecoderLayout(32), rows=2, longest=None)
     with pytest.raises(NotFiniteError, match=r"task 't', example 0: .* option 0 is nan"):
         scorer(broken, nnx.State({}), make_items(LENGTHS[:1]))
-
-
-def test_packing_loses_and_splits_nothing():
-    rng = np.random.default_rng(0)
-    sizes = np.stack([rng.integers(1, 60, 200), rng.integers(1, 20, 200)], axis=1)
-    rows = pack(sizes, (64, 24))
-    assert sorted(index for row in rows for index in row) == list(range(200))
-    assert all((sizes[row].sum(axis=0) <= (64, 24)).all() for row in rows)
-    assert len(rows) <= 1.15 * (sizes.sum(axis=0) / (64, 24)).max()
 
 
 def test_pair_rows_name_the_segment_each_option_reads(make_items):

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from tiny_run import LENGTH, NUM_TASKS, ROWS, TinyRun, batch_at, mean_losses, tiny_config, tiny_mesh
 
+from flan_jax.config import parse_config
 from flan_jax.errors import InputError
-from flan_jax.model.weights import flat_parameters, merge_module
+from flan_jax.model.weights import create, flat_parameters, merge_module
+from flan_jax.parallel.mesh import place_batch
 from flan_jax.train.loss import cross_entropy
-from flan_jax.train.step import check_batch
+from flan_jax.train.optimizer import make_optimizer, make_schedule
+from flan_jax.train.state import init_state
+from flan_jax.train.step import StepSettings, check_batch, make_train_step
 
 STEPS = 4
 
@@ -109,3 +113,28 @@ def test_a_batch_that_does_not_divide_is_refused() -> None:
     check_batch(8, 2, tiny_mesh(data=2, fsdp=2))
     with pytest.raises(InputError, match=r"'batch.rows' is 8.*multiple of 16"):
         check_batch(8, 4, tiny_mesh(data=2, fsdp=2))
+
+
+def test_t5_drops_in_training_by_its_own_rate() -> None:
+    """Two seeds of dropout give two losses of the same weights; without dropout there is one."""
+    losses = {}
+    sizes = {"vocab_size": 32, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    ones = np.ones((1, 8), np.int32)
+    names = ("encoder_inputs", "encoder_segments", "decoder_inputs", "targets", "decoder_segments")
+    batch = dict.fromkeys(names, ones) | {"weights": ones.astype(np.float32), "tasks": ones * 0}
+    mesh = tiny_mesh()
+    for rate in (0.0, 0.2):
+        model = {"architecture": {"model_type": "t5", **sizes}, "compute_dtype": "float32", "dropout": rate}
+        config = parse_config({"model": model, "tuning": {"method": "full"}}, "test")
+        parts = create(config, mesh)
+        for seed in (0, 1):
+            schedule = make_schedule(config.schedule, peak=0.0, steps=2)
+            optimizer = make_optimizer(config.optimizer, schedule, parts.tuned)
+            settings = StepSettings(seed, 1, parts.blueprint.has_dropout, 1)
+            step = make_train_step(parts.graphdef, parts.tuned, parts.frozen, optimizer, schedule, settings, mesh)
+            state = init_state(jax.tree.map(jnp.copy, parts.tuned), optimizer, mesh)
+            with jax.set_mesh(mesh):
+                _, metrics = step(state, parts.frozen, place_batch(batch, mesh, 1))
+            losses[rate, seed] = float(metrics["loss"])
+    assert losses[0.0, 0] == losses[0.0, 1]
+    assert losses[0.2, 0] != losses[0.2, 1]

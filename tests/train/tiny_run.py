@@ -82,7 +82,7 @@ class TinyRun:
             self.parts.frozen,
             self.optimizer,
             self.schedule,
-            StepSettings.from_config(config, NUM_TASKS),
+            StepSettings.from_config(config, NUM_TASKS, has_dropout=self.parts.blueprint.has_dropout),
             mesh,
         )
 
