@@ -153,7 +153,8 @@ def _attend_backward(scale: float, residuals: tuple, cotangent: jax.Array) -> tu
     query, key, value, bias, visibility, output, log_sum = residuals
     # what a score's gradient is measured from: the sum over keys of weight · gradient, [B, N, T]
     mean = jnp.sum(cotangent.astype(jnp.float32) * output.astype(jnp.float32), axis=-1)
-    key_columns = jnp.swapaxes(key, 2, 3)
+    # the barrier keeps XLA from folding the transposition into a product that its CPU backend widens (jax 0.10)
+    key_columns = jax.lax.optimization_barrier(jnp.swapaxes(key, 2, 3))
     key_gradient = jnp.zeros(key.shape, jnp.float32)
     value_gradient = jnp.zeros(value.shape, jnp.float32)
     bias_gradient = None if bias is None else jnp.zeros(bias.shape, jnp.float32)

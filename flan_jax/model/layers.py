@@ -101,15 +101,15 @@ class Projection(nnx.Module):
 
     def __call__(self, x: Float[Array, "..."], *, dropout_key: Key[Array, ""] | None = None) -> Float[Array, "..."]:
         """x·W (+ bias) + scale · ((dropout(x)·A)·B), in the type of `x`."""
-        y = keep(project(x, self.kernel[...], self.contracted), PRODUCT)
+        y = project(x, self.kernel[...], self.contracted)
         if self.bias is not None:
             y = y + jnp.broadcast_to(self.bias[...].astype(y.dtype), y.shape)
-        if self.lora_a is None or self.lora_b is None:
-            return y
-        if dropout_key is not None and self.lora_dropout > 0:
-            x = drop(x, self.lora_dropout, dropout_key)
-        low = project(x, self.lora_a[...], self.contracted) * jnp.asarray(self.lora_scale, x.dtype)
-        return y + project(low, self.lora_b[...], 1)
+        if self.lora_a is not None and self.lora_b is not None:
+            if dropout_key is not None and self.lora_dropout > 0:
+                x = drop(x, self.lora_dropout, dropout_key)
+            low = project(x, self.lora_a[...], self.contracted) * jnp.asarray(self.lora_scale, x.dtype)
+            y = y + project(keep(low, PRODUCT), self.lora_b[...], 1)
+        return keep(y, PRODUCT)
 
 
 def drop(x: Float[Array, "..."], rate: float, key: Key[Array, ""]) -> Float[Array, "..."]:
@@ -124,6 +124,31 @@ def fold(module: nnx.Module) -> None:
         if isinstance(node, Projection) and node.lora_a is not None and node.lora_b is not None:
             node.kernel[...] = folded(node.kernel[...], node.lora_a[...], node.lora_b[...], node.lora_scale)
             node.lora_a = node.lora_b = None
+
+
+@jax.custom_vjp
+def _gated_silu(gate: jax.Array, up: jax.Array) -> jax.Array:
+    return _gated_silu_forward(gate, up)[0]
+
+
+def _gated_silu_forward(gate: jax.Array, up: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    wide = gate.astype(jnp.float32)
+    return (wide * jax.nn.sigmoid(wide) * up.astype(jnp.float32)).astype(gate.dtype), (gate, up)
+
+
+def _gated_silu_backward(residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    gate, up, cotangent = (x.astype(jnp.float32) for x in (*residuals, cotangent))
+    share = jax.nn.sigmoid(gate)
+    gate_gradient = cotangent * up * share * (1 + gate * (1 - share))
+    return gate_gradient.astype(residuals[0].dtype), (cotangent * gate * share).astype(residuals[1].dtype)
+
+
+_gated_silu.defvjp(_gated_silu_forward, _gated_silu_backward)
+
+
+def gated_silu(gate: Float[Array, "*B F"], up: Float[Array, "*B F"]) -> Float[Array, "*B F"]:
+    """silu(gate) · up, computed in float32 and rounded once; each gradient is one fused pass over the operands."""
+    return _gated_silu(gate, up)
 
 
 class RMSNorm(nnx.Module):

@@ -20,9 +20,9 @@ from jaxtyping import Array, Float, Int, Key
 
 from flan_jax.errors import InputError
 from flan_jax.model.attention import Visibility, attend
-from flan_jax.model.bits import to_bits
+from flan_jax.model.bits import PRODUCT, keep, to_bits
 from flan_jax.model.cache import Cache, fill_cache
-from flan_jax.model.layers import ComputeSettings, Embedding, Projection, RMSNorm, scan_layers
+from flan_jax.model.layers import ComputeSettings, Embedding, Projection, RMSNorm, gated_silu, scan_layers
 from flan_jax.model.lora import LoraSettings, lora_for
 from flan_jax.model.rotary import Rotary, rotate, rotation
 from flan_jax.parallel.mesh import constrain
@@ -158,7 +158,8 @@ class Attention(nnx.Module):
         """Queries and keys, turned by their positions, and values."""
         query = rotate(self.query(x, dropout_key=keys[0]), *turn)
         key = rotate(self.key(x, dropout_key=keys[1]), *turn)
-        return query, key, self.value(x, dropout_key=keys[2])
+        # kept in place of the products they turn: attention's backward pass reads these alone
+        return keep(query, PRODUCT), keep(key, PRODUCT), self.value(x, dropout_key=keys[2])
 
 
 class Mlp(nnx.Module):
@@ -188,7 +189,7 @@ class Mlp(nnx.Module):
     def __call__(self, x: Float[Array, "B T D"], keys: tuple[Key[Array, ""] | None, ...]) -> Float[Array, "B T D"]:
         """The MLP's output for one layer."""
         gate, up = self.gate(x, dropout_key=keys[0]), self.up(x, dropout_key=keys[1])
-        return self.down(jax.nn.silu(gate) * up, dropout_key=keys[2])
+        return self.down(gated_silu(gate, up), dropout_key=keys[2])
 
 
 class Block(nnx.Module):

@@ -76,9 +76,19 @@ def _project_backward(
     leading = x.ndim - contracted
     outer = (tuple(range(leading, cotangent.ndim)), tuple(range(contracted, kernel.ndim)))
     x_gradient = product(cotangent, kernel.astype(x.dtype), outer, x.dtype)
-    batch = (tuple(range(leading)), tuple(range(leading)))
-    kernel_gradient = product(x, cotangent, batch, kernel.dtype)
-    return x_gradient, kernel_gradient
+    return x_gradient, _kernel_gradient(x, cotangent, leading, kernel.dtype)
+
+
+def _kernel_gradient(x: jax.Array, cotangent: jax.Array, leading: int, dtype: DTypeLike) -> jax.Array:
+    """The sum over all rows of x ⊗ cotangent, [*in, *out]."""
+    rows = (tuple(range(leading)), tuple(range(leading)))
+    if x.size <= cotangent.size:
+        return product(x, cotangent, rows, dtype)
+    # the first operand is the one that is transposed on the way: let it be the small one, as in an adapter's `lora_a`
+    outputs = cotangent.ndim - leading
+    # the barrier keeps XLA from swapping them back into a form that its CPU backend cannot run (jax 0.10)
+    turned = jax.lax.optimization_barrier(product(cotangent, x, rows, dtype))
+    return jnp.transpose(turned, (*range(outputs, turned.ndim), *range(outputs)))
 
 
 _project.defvjp(_project_forward, _project_backward)

@@ -104,6 +104,5 @@ def rotate(
 ) -> Float[Array, "B T N H"]:
     """`x` with the pairs (i, i + H/2) of its last dimension turned; computed in float32, returned in its type."""
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    cos, sin = jnp.expand_dims(cos, 2), jnp.expand_dims(sin, 2)
-    turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-    return turned.astype(x.dtype)
+    cos, sin = cos[:, :, None], sin[:, :, None]
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
