@@ -18,7 +18,7 @@ def run(source: ConfigFile, *, checkpoint: str, out: Path | None) -> None:
     """Measure, print the table, write results.json and every prediction."""
     config = source.config
     start_jax(config)
-    console = make_console()
+    console = make_console(quiet=not is_main())
     text = open_text(config)
     prepared = ensure_prepared(source, text)
     tasks = evaluation_tasks(config, prepared)

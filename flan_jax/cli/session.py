@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 RESOLVED_CONFIG = "config.yaml"  # in the run folder: the config with every default filled in
 
 
-def make_console() -> Console:
-    """A console for results: the terminal's width, and room for whole tables where the output is a file or a pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+def make_console(*, quiet: bool = False) -> Console:
+    """A console for results: the terminal's width, and room for whole tables where the output is a file or a pipe.
+
+    Args:
+        quiet: prints nothing: what all processes of a run say, the main one says for them.
+    """
+    console = Console(quiet=quiet)
+    return console if console.is_terminal else Console(width=120, quiet=quiet)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def run(source: ConfigFile) -> None:
     """Train, or go on with the run in `run.dir`."""
     config = source.config
     start_jax(config)
-    console = make_console()
+    console = make_console(quiet=not is_main())
     text = open_text(config)
     _, mesh = check_model(config)
     prepared = ensure_prepared(source, text)
