@@ -60,11 +60,8 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_overrides_reach_every_depth_and_keep_their_types(tmp_path):
     path = write(tmp_path, "train: {steps: 3}\nchat:\n")
-    config = load_config(
-        path,
-        ["train.steps=5", "tuning.lora.rank=4", "optimizer.learning_rate=1e-4", "data.hold_out=[a, b]", "chat.system=none",
-         "optimizer.clip_norm=null"],
-    )  # fmt: skip
+    numbers = ["train.steps=5", "tuning.lora.rank=4", "optimizer.learning_rate=1e-4", "optimizer.clip_norm=null"]
+    config = load_config(path, [*numbers, "data.hold_out=[a, b]", "chat.system=none"])
     assert (config.train.steps, config.tuning.lora.rank, config.optimizer.learning_rate) == (5, 4, 1e-4)
     assert config.data.hold_out == ("a", "b")
     assert config.chat.system == "none"

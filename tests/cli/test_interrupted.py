@@ -47,13 +47,13 @@ def test_stopped_and_killed_runs_end_like_one_that_was_left_alone(tmp_path: Path
     for folder in (whole, broken):
         folder.mkdir()
     process = start(whole)
-    out, err = process.communicate()
+    _, err = process.communicate()
     assert process.returncode == errors.EXIT_DONE, err
 
     process = start(broken)
     wait_for_step(broken, process, 10)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate()
+    _, err = process.communicate()
     if process.returncode != errors.EXIT_DONE:  # it may have been done before the signal came
         assert process.returncode == errors.EXIT_STOPPED, err
         assert "stopped by SIGTERM at step" in err
