@@ -1,8 +1,6 @@
 """Bad input gets one sentence, exit code 2, no traceback, and leaves nothing half-written."""
 
 import json
-import resource
-import signal
 from pathlib import Path
 
 import pytest
@@ -79,15 +77,9 @@ def test_a_file_where_the_run_folder_should_be(command, tmp_path):
     assert "cannot be written (Not a directory)" in command.refused("prepare", "toy_llama")
 
 
-def test_a_full_disk_leaves_nothing_half_written(command, tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
+def test_a_full_disk_leaves_nothing_half_written(command, tmp_path, full_disk):
+    with full_disk(4096):
         message = command.refused("prepare", "toy_llama")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
     assert "cannot be written" in message
     assert not leftovers(tmp_path)
 

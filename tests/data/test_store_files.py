@@ -2,8 +2,6 @@
 
 import json
 import os
-import resource
-import signal
 import subprocess
 import sys
 import textwrap
@@ -188,17 +186,9 @@ def test_a_killed_writer_leaves_the_old_store_and_its_leftovers_are_removed(tmp_
     assert Store(directory).num_examples == 20
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
-    directory = tmp_path / "train"
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        with pytest.raises(InputError, match=r"cannot be written \(.*File too large.*data.store"):
-            write_store(directory, 3000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, full_disk):
+    with full_disk(20_000), pytest.raises(InputError, match=r"cannot be written \(.*File too large.*data.store"):
+        write_store(tmp_path / "train", 3000)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import struct
 from pathlib import Path
 
@@ -157,14 +156,9 @@ def test_writing_never_overwrites_and_checks_names_and_types(tmp_path: Path):
     assert not list((tmp_path / "type").iterdir())
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
-        with pytest.raises(InputError, match="weights cannot be written"):
-            write_tensors(tmp_path, [("x", np.zeros(10_000))])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, full_disk):
+    with full_disk(4096), pytest.raises(InputError, match="weights cannot be written"):
+        write_tensors(tmp_path, [("x", np.zeros(10_000))])
     assert not os.listdir(tmp_path)
 
 

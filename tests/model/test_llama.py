@@ -8,7 +8,7 @@ from building import logits_of, model_directory, moved, parts_of
 from llama_reference import ARCHITECTURES, GOLDEN, GOLDEN_NAMES, rows, torch_logits, torch_model
 
 from flan_jax.errors import InputError
-from flan_jax.model.llama import LlamaArchitecture
+from flan_jax.model.llama_architecture import LlamaArchitecture
 from flan_jax.model.weights import merge_module
 
 # what is compared here is the same program twice; how well it is compiled does not matter
@@ -204,3 +204,9 @@ def test_unusable_architectures_are_refused(change, part):
     with pytest.raises(InputError) as error:
         LlamaArchitecture.from_hf({**ARCHITECTURES["llama_default"], **change})
     assert part in str(error.value)
+
+
+def test_rows_beyond_a_dynamic_scaling_are_refused():
+    parts = parts_of({"architecture": {**ARCHITECTURES["llama_dynamic"], "max_position_embeddings": 36}})
+    with pytest.raises(InputError, match=r"a row of 37 tokens is longer than 'max_position_embeddings' \(36\)"):
+        hidden(parts, rows())

@@ -8,7 +8,8 @@ from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 from flan_jax.config import MeshConfig
 from flan_jax.errors import InputError
 from flan_jax.model.layers import ComputeSettings
-from flan_jax.model.llama import Llama, LlamaArchitecture
+from flan_jax.model.llama import Llama
+from flan_jax.model.llama_architecture import LlamaArchitecture
 from flan_jax.model.lora import LoRAParam, LoraSettings
 from flan_jax.parallel.mesh import (
     AXES,

@@ -1,6 +1,5 @@
 import json
 import math
-import resource
 
 import pytest
 
@@ -61,20 +60,11 @@ def test_folder_that_cannot_be_written_is_named(tmp_path):
         JsonLines(tmp_path / "file", resume_step=None)
 
 
-@pytest.fixture
-def tiny_files():
-    """No file of this process may grow beyond 200 bytes: a full disk, for root too."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("kind", [JsonLines, TensorBoard])
-def test_full_disk_is_named(tmp_path, kind, tiny_files):
+def test_full_disk_is_named(tmp_path, kind, full_disk):
     log = kind(tmp_path, resume_step=None)
     metrics = {f"train/loss/{task}": 1.0 for task in range(20)}
-    with pytest.raises(InputError, match=r"cannot be written .*free space"):
+    with full_disk(200), pytest.raises(InputError, match=r"cannot be written .*free space"):
         log.log(0, metrics)
 
 

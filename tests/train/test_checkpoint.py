@@ -2,8 +2,6 @@
 
 import json
 import os
-import resource
-import signal
 from pathlib import Path
 
 import jax
@@ -164,17 +162,12 @@ def test_newest_and_best_are_kept(tmp_path: Path) -> None:
         assert checkpoints.steps() == [3, 2]
 
 
-def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path, full_disk) -> None:
     checkpoints = open_checkpoints(tmp_path)
     state = small_state(tiny_mesh(), 1)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
-        with pytest.raises(InputError, match=r"checkpoints': cannot be written \(File too large\)"), checkpoints:
-            checkpoints.save(state, account(1))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    sentence = r"checkpoints': cannot be written \(File too large\)"
+    with full_disk(2000), pytest.raises(InputError, match=sentence), checkpoints:
+        checkpoints.save(state, account(1))
     assert not list(tmp_path.rglob("metadata.json"))
 
 
