@@ -13,7 +13,8 @@ from typing import Any
 from flax import nnx
 
 from flan_jax.errors import InputError
-from flan_jax.model.llama import Llama, LlamaArchitecture
+from flan_jax.model.llama import Llama
+from flan_jax.model.llama_architecture import LlamaArchitecture
 from flan_jax.model.names import Name
 from flan_jax.model.t5 import T5
 from flan_jax.model.t5_architecture import T5Architecture

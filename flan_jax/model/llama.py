@@ -10,8 +10,6 @@ Source: Touvron et al. 2023 (arXiv:2302.13971) section 2.2; Hugging Face's model
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -23,105 +21,12 @@ from flan_jax.model.attention import Visibility, attend
 from flan_jax.model.bits import PRODUCT, keep, to_bits
 from flan_jax.model.cache import Cache, fill_cache
 from flan_jax.model.layers import ComputeSettings, Embedding, Projection, RMSNorm, gated_silu, scan_layers
+from flan_jax.model.llama_architecture import LlamaArchitecture
 from flan_jax.model.lora import LoraSettings, lora_for
-from flan_jax.model.rotary import Rotary, rotate, rotation
+from flan_jax.model.rotary import rotate, rotation
 from flan_jax.parallel.mesh import constrain
 
 Batch = Mapping[str, jax.Array]
-
-
-@dataclass(frozen=True)
-class LlamaArchitecture:
-    """What a Llama model is; sizes by the dimension letters of `layers`."""
-
-    kind: ClassVar[Literal["decoder", "encoder_decoder"]] = "decoder"
-    decoder_start_token_id: ClassVar[int] = 0  # unused: a decoder's rows begin with their first token
-    vocabulary: int  # V
-    width: int  # D
-    mlp: int  # F
-    layers: int  # L
-    heads: int  # N
-    kv_heads: int  # K
-    head_dim: int  # H
-    epsilon: float  # added to the mean square in norms
-    rotary: Rotary
-    is_tied: bool  # the head is the embedding
-    attention_bias: bool  # bias on query, key, value and output
-    mlp_bias: bool  # bias on gate, up and down
-    stddev: float  # of new weights
-    max_length: int  # positions the model was made for
-
-    @classmethod
-    def from_hf(cls, config: Mapping[str, Any]) -> LlamaArchitecture:
-        """Reads the keys of a Hugging Face config.json; defaults are transformers' own.
-
-        Raises:
-            InputError: a size is missing or no positive integer, heads do not group, or the activation is not SiLU.
-        """
-        size = _sizes(config)
-        heads = size("num_attention_heads")
-        kv_heads = size("num_key_value_heads", heads)
-        if heads % kv_heads:
-            raise InputError(
-                f"config.json: 'num_attention_heads' ({heads}) must be a multiple of 'num_key_value_heads' ({kv_heads})"
-            )
-        if config.get("hidden_act", "silu") != "silu":
-            raise InputError(f"config.json: 'hidden_act' must be 'silu' for Llama, found {config['hidden_act']!r}")
-        width = size("hidden_size")
-        head_dim = size("head_dim", width // heads)
-        if head_dim % 2:
-            raise InputError(f"config.json: 'head_dim' must be even for rotary positions, found {head_dim}")
-        return cls(
-            vocabulary=size("vocab_size"),
-            width=width,
-            mlp=size("intermediate_size"),
-            layers=size("num_hidden_layers"),
-            heads=heads,
-            kv_heads=kv_heads,
-            head_dim=head_dim,
-            epsilon=float(config.get("rms_norm_eps", 1e-6)),
-            rotary=Rotary.from_hf(config),
-            is_tied=bool(config.get("tie_word_embeddings", False)),
-            attention_bias=bool(config.get("attention_bias", False)),
-            mlp_bias=bool(config.get("mlp_bias", False)),
-            stddev=float(config.get("initializer_range", 0.02)),
-            max_length=size("max_position_embeddings", 2048),
-        )
-
-    def to_hf(self) -> dict[str, Any]:
-        """The keys of a config.json that transformers loads as the same model."""
-        return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "hidden_act": "silu",
-            "vocab_size": self.vocabulary,
-            "hidden_size": self.width,
-            "intermediate_size": self.mlp,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "head_dim": self.head_dim,
-            "rms_norm_eps": self.epsilon,
-            "tie_word_embeddings": self.is_tied,
-            "attention_bias": self.attention_bias,
-            "mlp_bias": self.mlp_bias,
-            "initializer_range": self.stddev,
-            "max_position_embeddings": self.max_length,
-            **self.rotary.to_hf(),
-        }
-
-
-def _sizes(config: Mapping[str, Any]) -> Any:
-    """A reader of positive integers from `config`, with a default where the key is absent or null."""
-
-    def size(key: str, default: int | None = None) -> int:
-        value = config.get(key)
-        value = default if value is None else value
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"config.json: '{key}' must be a positive integer, found {value!r}")
-        return value
-
-    return size
 
 
 class Attention(nnx.Module):
@@ -263,6 +168,7 @@ class Llama(nnx.Module):
         segments = batch["segments"]
         visibility = Visibility(segments, segments, branches, branches, causal=True)
         keys = None if dropout_key is None else jax.random.split(dropout_key, self.architecture.layers)
+        self._check_length(segments.shape[1])
         turn = self._turn(batch["positions"])
 
         def layer(block: Block, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, None]:
@@ -279,6 +185,7 @@ class Llama(nnx.Module):
             max_new_tokens: how often `decode_step` may be called.
         """
         segments = batch["segments"]
+        self._check_length(segments.shape[1] + max_new_tokens)
         positions = jnp.maximum(jnp.cumsum(segments, axis=1) - 1, 0)
         visibility = Visibility(segments, segments, causal=True)
         turn = self._turn(positions)
@@ -304,6 +211,14 @@ class Llama(nnx.Module):
         carry = (self._embed(tokens[:, None]), state)
         (x, cache), _ = scan_layers(self.blocks, layer, carry, layers, settings=self.settings)
         return self.final_norm(x[:, 0]), cache.advance()
+
+    def _check_length(self, length: int) -> None:
+        """Dynamic frequencies are those of rows up to the model's own length; longer ones would change with the row."""
+        if self.architecture.rotary.kind == "dynamic" and length > self.architecture.max_length:
+            raise InputError(
+                f"a row of {length} tokens is longer than 'max_position_embeddings' ({self.architecture.max_length}), "
+                "up to which the rope type 'dynamic' is supported; use shorter rows"
+            )
 
     def _turn(self, positions: Int[Array, "B T"]) -> tuple[Array, Array]:
         return rotation(positions, self.architecture.rotary.frequencies(self.architecture.head_dim))

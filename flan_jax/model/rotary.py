@@ -69,8 +69,7 @@ class Rotary:
     def frequencies(self, head_dim: int) -> np.ndarray:
         """Radians a position, [H / 2] float32.
 
-        The dynamic kind has the plain frequencies up to the model's own longest position, its length here: a longer row
-        is refused where rows are made, since its frequencies would change with the row.
+        The dynamic kind has the plain frequencies up to the model's own length, to which its rows are held.
         """
         steps = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
         plain = 1.0 / (self.theta**steps)
