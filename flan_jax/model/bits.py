@@ -23,7 +23,7 @@ def _is_widened(dtype: np.dtype) -> bool:
 
 @jax.custom_jvp
 def to_bits(x: jax.Array) -> jax.Array:
-    """`x`, or its bits (uint16) where it would be widened; it has no gradient."""
+    """`x`, or its bits (uint16) where it would be widened; bits have no gradient."""
     return jax.lax.bitcast_convert_type(x, jnp.uint16) if _is_widened(x.dtype) else x
 
 
