@@ -53,7 +53,7 @@ def read_config(name: str, overrides: Sequence[str]) -> ConfigFile:
     if not path.exists() and path.parent == Path() and not path.suffix:
         bundled = bundled_configs()
         if name not in bundled:
-            raise InputError(f"config '{name}': no such file; bundled configs are {', '.join(sorted(bundled))}")
+            raise InputError(f"'{name}': no such file or run folder; bundled configs are {', '.join(sorted(bundled))}")
         path = bundled[name]
     return ConfigFile(load_config(path, overrides), (str(path), *overrides))
 

@@ -32,9 +32,8 @@ def list_tasks(modules: tuple[str, ...], cluster: str | None) -> None:
             table.add_row(spec.cluster, spec.name, spec.metrics[0], escape(spec.description))
     console = make_console()
     console.print(table)
-    shown = table.row_count
-    console.print(f"{shown} task{'s' * (shown != 1)} in {len(clusters) if cluster is None else 1} clusters")
     if cluster is None:
+        console.print(f"{len(specs)} tasks in {len(clusters)} clusters")
         for name in registry.mixture_names():
             mixture = registry.get_mixture(name)
             console.print(f"mixture [bold]{escape(name)}[/]: {len(mixture.tasks)} tasks. {escape(mixture.description)}")

@@ -186,6 +186,11 @@ def read_architecture(path: str | Path) -> dict[str, Any]:
         InputError: config.json is missing or malformed, or the GGUF file holds no dense Llama.
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError(
+            f"model '{path}': no such file or folder; give a Hugging Face model directory or a .gguf file "
+            "('make quickstart' fetches the weights of the quickstart)"
+        )
     if path.suffix.lower() == ".gguf":
         return _gguf_architecture(open_gguf(path))
     config_path = (path if path.is_dir() else path.parent) / "config.json"

@@ -112,6 +112,7 @@ def test_recomputing_and_unrolling_change_nothing(method, change, usual, pretrai
 def test_bfloat16_gradients_of_adapters_stay_near(usual, pretrained):
     low = {"compute_dtype": "bfloat16", "frozen_dtype": "bfloat16"}
     _, found = tuned_gradient(pretrained["llama_default"], **low)
+    # a bound on direction (cosine above 0.995), for a wrong or missing term; exactness is the float32 tests' business
     for one, other in zip(found, usual["lora"][1], strict=True):
         assert np.linalg.norm(one - other) < 0.1 * np.linalg.norm(other)
 
