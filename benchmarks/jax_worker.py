@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flan_jax.config import parse_config
+from flan_jax.config_file import parse_config
 from flan_jax.evaluate.decode import Decoder
 from flan_jax.evaluate.sampling import GREEDY
 from flan_jax.model.weights import create

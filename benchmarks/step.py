@@ -101,7 +101,7 @@ def decoding(folder: Path) -> None:
 
 def short_data(folder: Path) -> None:
     """Useful tokens a second on the starter mixture's own lengths."""
-    from flan_jax.config import parse_config
+    from flan_jax.config_file import parse_config
     from flan_jax.data.loader import Loader
     from flan_jax.data.plan import make_plan
     from flan_jax.data.prepare import prepare

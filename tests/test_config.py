@@ -7,7 +7,8 @@ import yaml
 from pydantic import ValidationError
 
 import flan_jax.configs
-from flan_jax.config import Config, Section, differences, fields, load_config, parse_config
+from flan_jax.config import Config, Section, differences, fields
+from flan_jax.config_file import load_config, parse_config
 from flan_jax.errors import InputError
 
 BUNDLED = sorted(Path(flan_jax.configs.__file__).parent.glob("*.yaml"))

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from flan_jax.config import Config, load_config
+from flan_jax.config import Config
+from flan_jax.config_file import load_config
 from flan_jax.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from flan_jax.config import Config, differences, parse_config
+from flan_jax.config import Config, differences
+from flan_jax.config_file import parse_config
 from flan_jax.errors import InputError
 
 FILE = "metadata.json"

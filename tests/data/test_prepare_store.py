@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flan_jax.config import Config, parse_config
+from flan_jax.config import Config
+from flan_jax.config_file import parse_config
 from flan_jax.data.loader import Loader
 from flan_jax.data.manifest import load_manifest
 from flan_jax.data.plan import make_plan

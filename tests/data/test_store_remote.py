@@ -7,7 +7,7 @@ import pytest
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra 'gcs'")
 
-from flan_jax.config import parse_config  # noqa: E402
+from flan_jax.config_file import parse_config  # noqa: E402
 from flan_jax.data.manifest import Manifest, describe_file, is_finished, new_folder, write_manifest  # noqa: E402
 from flan_jax.data.remote import Root, open_root  # noqa: E402
 from flan_jax.errors import InputError  # noqa: E402

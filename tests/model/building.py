@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from flan_jax.config import MeshConfig, parse_config
+from flan_jax.config import MeshConfig
+from flan_jax.config_file import parse_config
 from flan_jax.formats.safetensors import write_tensors
 from flan_jax.model.likelihood import token_logits
 from flan_jax.model.weights import Parts, create, merge_module

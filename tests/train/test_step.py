@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_run import LENGTH, NUM_TASKS, ROWS, TinyRun, batch_at, mean_losses, tiny_config, tiny_mesh
 
-from flan_jax.config import parse_config
+from flan_jax.config_file import parse_config
 from flan_jax.errors import InputError
 from flan_jax.model.weights import create, flat_parameters, merge_module
 from flan_jax.parallel.mesh import place_batch

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flan_jax.config import Config, MeshConfig, parse_config
+from flan_jax.config import Config, MeshConfig
+from flan_jax.config_file import parse_config
 from flan_jax.model.weights import Parts, create
 from flan_jax.parallel.mesh import host_rows, make_mesh, place_batch
 from flan_jax.train.optimizer import make_optimizer, make_schedule
