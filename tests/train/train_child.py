@@ -48,7 +48,8 @@ class Teller:
 
 
 def tell(**facts) -> None:
-    print(json.dumps(facts), flush=True)
+    # on a line of its own: the collective library may have written half a line before
+    print(f"\n{json.dumps(facts)}", flush=True)
 
 
 def batches(number: int, rows: slice):
