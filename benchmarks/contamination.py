@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from flan_jax.config import ContaminationConfig
-from flan_jax.data.contamination import OverlapFinder
-from flan_jax.data.content import contents
-from flan_jax.data.duplicates import DuplicateFinder
+from flan_jax.data.audit.content import contents
+from flan_jax.data.audit.duplicates import DuplicateFinder
+from flan_jax.data.audit.overlap import OverlapFinder
 from flan_jax.data.registry import FileSource, TaskSpec, Template
 
 SETTINGS = ContaminationConfig()

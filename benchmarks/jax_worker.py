@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from flan_jax.config_file import parse_config
-from flan_jax.evaluate.decode import Decoder
-from flan_jax.evaluate.sampling import GREEDY
-from flan_jax.model.weights import create
+from flan_jax.generate.decoder import Decoder
+from flan_jax.generate.sampling import GREEDY
+from flan_jax.model.load import create
 from flan_jax.parallel.mesh import make_mesh, place_batch
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import init_state

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from flan_jax.data.loader import Loader
-from flan_jax.data.packing import lower_bound, pack
-from flan_jax.data.plan import Plan
-from flan_jax.data.record import TokenRecord
-from flan_jax.data.shards import finish_shard, merge_shards, shard_name
-from flan_jax.data.sources import TRAIN
-from flan_jax.data.store import ReaderPool, RecordWriter, Store
-from flan_jax.data.work_folder import new_folder
+from flan_jax.data.plan.loader import Loader
+from flan_jax.data.plan.packing import lower_bound, pack
+from flan_jax.data.plan.plan import Plan
+from flan_jax.data.spec.source import TRAIN
+from flan_jax.data.store.folders import new_folder
+from flan_jax.data.store.record import TokenRecord
+from flan_jax.data.store.shards import finish_shard, merge_shards, shard_name
+from flan_jax.data.store.store import ReaderPool, RecordWriter, Store
 
 ROWS, LENGTH, WINDOW_BATCHES = 8, 512, 64
 

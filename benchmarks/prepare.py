@@ -22,10 +22,10 @@ from pathlib import Path
 
 from flan_jax.config import Config
 from flan_jax.config_file import load_config
-from flan_jax.data.prepare import prepare
+from flan_jax.data.prepare.prepare import prepare
 from flan_jax.data.registry import IterableSource, TaskSpec, Template, add_task
-from flan_jax.formats.chat import make_form
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.text.chat import make_form
+from flan_jax.text.tokenizer import load_tokenizer
 
 MADE = "benchmark_made_task"
 _WORDS = (

@@ -102,13 +102,13 @@ def decoding(folder: Path) -> None:
 def short_data(folder: Path) -> None:
     """Useful tokens a second on the starter mixture's own lengths."""
     from flan_jax.config_file import parse_config
-    from flan_jax.data.loader import Loader
-    from flan_jax.data.plan import make_plan
-    from flan_jax.data.prepare import prepare
-    from flan_jax.data.prepared import open_prepared
-    from flan_jax.formats.byte_tokenizer import BYTES
-    from flan_jax.formats.chat import make_form
-    from flan_jax.formats.tokenizer import load_tokenizer
+    from flan_jax.data.plan.loader import Loader
+    from flan_jax.data.plan.plan import make_plan
+    from flan_jax.data.prepare.opened import open_prepared
+    from flan_jax.data.prepare.prepare import prepare
+    from flan_jax.text.byte_tokenizer import BYTES
+    from flan_jax.text.chat import make_form
+    from flan_jax.text.tokenizer import load_tokenizer
 
     tokenizer = os.environ.get("FLAN_JAX_SMOLLM2", BYTES)
     config = parse_config(

@@ -4,6 +4,11 @@ Rooms raise `InputError` at their edge, before anything is compiled or written; 
 sentence and exits with `EXIT_BAD_INPUT`. Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 EXIT_DONE = 0
 EXIT_DEFECT = 1
 EXIT_BAD_INPUT = 2
@@ -21,3 +26,10 @@ class NotFiniteError(ArithmeticError):
 
 class StoppedError(RuntimeError):
     """The run was asked to stop (SIGTERM, SIGINT) and has saved its state; the message names the step."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that nobody has, with the nearest ones that exist."""
+    near = difflib.get_close_matches(name, list(known), 3, 0.5)
+    hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "see `flan-jax tasks list`"
+    return InputError(f"unknown {kind} '{name}'; {hint}")

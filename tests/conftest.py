@@ -24,6 +24,16 @@ def strict_types() -> Iterator[None]:
 
 
 @pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    from flan_jax.data.registry import loading, tables
+
+    tables.task_names()
+    for module, table in ((tables, "_tasks"), (tables, "_mixtures"), (tables, "_clusters"), (loading, "_loaded")):
+        monkeypatch.setattr(module, table, getattr(module, table).copy())
+
+
+@pytest.fixture
 def full_disk() -> Callable[[int], contextlib.AbstractContextManager[None]]:
     """`with full_disk(size_bytes)`: no file of this process grows beyond that, for root too.
 

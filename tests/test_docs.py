@@ -115,8 +115,7 @@ def test_flan_s_names_are_ours():
             assert registry.get_mixture(name)
 
 
-def test_the_cached_task_of_the_page_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(registry, "_tasks", registry._tasks.copy())
+def test_the_cached_task_of_the_page_registers(tmp_path: Path, own_registry: None):
     write_files(DOCS / "from-flan-seqio-t5x.md", tmp_path)
     registry.load_modules([str(tmp_path / "cached_tasks.py")])
     assert registry.get_task("my_cached_task").cluster == "mine"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from flan_jax.cli.session import make_console
 from flan_jax.cli.tasks import chosen_tasks, counted
-from flan_jax.data.check import TaskCheck, check_task
+from flan_jax.data.check.task import TaskCheck, check_task
 from flan_jax.errors import InputError
 
 

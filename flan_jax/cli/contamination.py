@@ -22,14 +22,14 @@ from rich.markup import escape
 
 from flan_jax.cli.session import ConfigFile, Text, make_console, open_text
 from flan_jax.config import Config
-from flan_jax.data.contamination import OverlapFinder, TaskOverlap
-from flan_jax.data.content import Content, asked_examples, check_readable, contents, stored_examples
-from flan_jax.data.duplicates import DuplicateFinder, Duplicates
-from flan_jax.data.manifest import load_manifest
-from flan_jax.data.prepared import Prepared, open_prepared
-from flan_jax.data.sources import TRAIN, VALIDATION
-from flan_jax.data.spec import TaskSpec
-from flan_jax.data.variants import split_variant
+from flan_jax.data.audit.content import Content, asked_examples, check_readable, contents, stored_examples
+from flan_jax.data.audit.duplicates import DuplicateFinder, Duplicates
+from flan_jax.data.audit.overlap import OverlapFinder, TaskOverlap
+from flan_jax.data.prepare.opened import Prepared, open_prepared
+from flan_jax.data.spec.source import TRAIN, VALIDATION
+from flan_jax.data.spec.task import TaskSpec
+from flan_jax.data.spec.variant import split_variant
+from flan_jax.data.store.manifest import load_manifest
 from flan_jax.errors import InputError
 from flan_jax.evaluate.subsets import SUBSETS, StoreContents, subsets_text
 from flan_jax.report.contamination import duplicate_table, overlap_table, shared_table

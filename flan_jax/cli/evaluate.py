@@ -14,7 +14,7 @@ from flan_jax.cli.prepare import ensure_prepared
 from flan_jax.cli.scoring import evaluation_tasks, make_evaluator, measure, results_table
 from flan_jax.cli.session import ConfigFile, make_console, open_text, start_jax
 from flan_jax.config import Config
-from flan_jax.data.prepared import Prepared
+from flan_jax.data.prepare.opened import Prepared
 from flan_jax.evaluate.protocol import Evaluation
 from flan_jax.evaluate.results import write_evaluation
 from flan_jax.evaluate.subsets import TaskSubsets, read_subsets, subset_scores

@@ -12,8 +12,8 @@ from flan_jax.cli.model import OpenModel, open_model
 from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, start_jax
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.formats.conversation import Message
-from flan_jax.model.export import export_huggingface, export_peft
+from flan_jax.model.save import export_huggingface, export_peft
+from flan_jax.text.conversation import Message
 
 # what the logits of the export are compared on; any text would do, these are of different lengths
 PARITY_PROMPTS = (

@@ -12,9 +12,9 @@ from flan_jax.cli.model import OpenModel, open_model
 from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, start_jax
 from flan_jax.config import Config, GenerationConfig
 from flan_jax.errors import InputError
-from flan_jax.evaluate.decode import Decoder
-from flan_jax.evaluate.sampling import Sampling
-from flan_jax.formats.conversation import Message
+from flan_jax.generate.decoder import Decoder
+from flan_jax.generate.sampling import Sampling
+from flan_jax.text.conversation import Message
 
 
 def run(source: ConfigFile, *, prompts: Sequence[str], checkpoint: str) -> None:

@@ -11,10 +11,10 @@ from rich.syntax import Syntax
 from flan_jax.cli.model import check_model
 from flan_jax.cli.prepare import ensure_prepared
 from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, start_jax
-from flan_jax.data.loader import Loader
-from flan_jax.data.plan import Plan, make_plan
-from flan_jax.data.prepared import Prepared
-from flan_jax.data.shares import mixture_report
+from flan_jax.data.plan.loader import Loader
+from flan_jax.data.plan.plan import Plan, make_plan
+from flan_jax.data.plan.shares import mixture_report
+from flan_jax.data.prepare.opened import Prepared
 from flan_jax.model.blueprint import Blueprint, flat_parameters
 from flan_jax.parallel.mesh import spec_for
 from flan_jax.report.console import ParameterLine, fill_lines, parameter_table, share_table

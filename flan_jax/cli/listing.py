@@ -11,8 +11,8 @@ from rich.table import Table
 
 from flan_jax.cli.session import make_console
 from flan_jax.data import registry
-from flan_jax.data.resolve import clusters_named, kin_of, tasks_of_mixture
-from flan_jax.data.spec import TaskSpec
+from flan_jax.data.registry.resolve import clusters_named, kin_of, tasks_of_mixture
+from flan_jax.data.spec.task import TaskSpec
 
 _NAMES_SHOWN = 160  # characters of task names in the overview
 

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from flan_jax.cli.session import Text
 from flan_jax.config import Config
-from flan_jax.data.manifest import fingerprint
-from flan_jax.data.prepared import Prepared
+from flan_jax.data.prepare.opened import Prepared
+from flan_jax.data.store.manifest import fingerprint
 from flan_jax.errors import InputError
 from flan_jax.model.blueprint import Blueprint, blueprint_of
-from flan_jax.model.weights import Parts, base_fingerprint, create
+from flan_jax.model.load import Parts, base_fingerprint, create
 from flan_jax.parallel.mesh import make_mesh
 from flan_jax.train.checkpoint import Checkpoints
 from flan_jax.train.step import check_batch

@@ -12,8 +12,8 @@ from rich.progress import Progress
 from flan_jax.cli.session import make_console
 from flan_jax.cli.tasks import chosen_tasks, counted, token_count
 from flan_jax.data import registry
-from flan_jax.data.resolve import kin_of
-from flan_jax.formats.files import write_text
+from flan_jax.data.registry.resolve import kin_of
+from flan_jax.files.whole import write_text
 from flan_jax.report.task_page import task_page
 from flan_jax.report.task_view import task_view
 

@@ -17,12 +17,13 @@ from rich.table import Table
 
 from flan_jax.cli.session import ConfigFile, Text, make_console, open_text
 from flan_jax.config import Config
-from flan_jax.data import prepare as preparing
-from flan_jax.data.manifest import damage, is_finished
-from flan_jax.data.prepared import Prepared, open_prepared, wanted_folders
-from flan_jax.data.remote import open_root
-from flan_jax.data.resolve import resolve_run
-from flan_jax.data.sources import TRAIN, VALIDATION
+from flan_jax.data.prepare import prepare as preparing
+from flan_jax.data.prepare.opened import Prepared, open_prepared
+from flan_jax.data.prepare.wanted import wanted_folders
+from flan_jax.data.registry.resolve import resolve_run
+from flan_jax.data.spec.source import TRAIN, VALIDATION
+from flan_jax.data.store.manifest import damage, is_finished
+from flan_jax.data.store.root import open_root
 from flan_jax.errors import InputError
 from flan_jax.report.progress import LINE_INTERVAL_S, duration
 
@@ -57,7 +58,7 @@ def run(source: ConfigFile, *, runner: str | None = None, flags: Sequence[str] =
 
 
 def _build_on_beam(config: Config, text: Text, runner: str, flags: Sequence[str]) -> preparing.PrepareReport:
-    from flan_jax.data import beam_prepare  # late: few want it
+    from flan_jax.data.prepare import beam as beam_prepare  # late: few want it
 
     if runner not in beam_prepare.RUNNERS:
         raise InputError(f"--runner '{runner}': unknown; allowed: {', '.join(beam_prepare.RUNNERS)}")

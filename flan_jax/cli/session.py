@@ -20,8 +20,8 @@ from flan_jax.config_file import load_config
 from flan_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from flan_jax.data.encode import Form
-    from flan_jax.formats.tokenizer import Tokenizer
+    from flan_jax.data.prepare.encode import Form
+    from flan_jax.text.tokenizer import Tokenizer
 
 RESOLVED_CONFIG = "config.yaml"  # in the run folder: the config with every default filled in
 
@@ -104,9 +104,9 @@ def open_text(config: Config) -> Text:
     Raises:
         InputError: files are missing or malformed, or the tokenizer is larger than the embedding.
     """
-    from flan_jax.formats.chat import make_form
-    from flan_jax.formats.gguf import read_architecture
-    from flan_jax.formats.tokenizer import load_tokenizer
+    from flan_jax.text.chat import make_form
+    from flan_jax.text.tokenizer import load_tokenizer
+    from flan_jax.weights.architecture import read_architecture
 
     model = config.model
     if model.architecture is not None:

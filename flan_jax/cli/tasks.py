@@ -13,12 +13,14 @@ from rich.text import Text
 from flan_jax.cli.session import make_console
 from flan_jax.config import DataConfig
 from flan_jax.data import registry
-from flan_jax.data.fields import record_fields
-from flan_jax.data.local import any_shots, is_local
-from flan_jax.data.render import Example, describe, renderer_for
-from flan_jax.data.resolve import resolve_mixture
-from flan_jax.data.schema import Skip
-from flan_jax.data.spec import TaskSpec
+from flan_jax.data.check.local import is_local
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import describe, renderer_for
+from flan_jax.data.render.shots import any_shots
+from flan_jax.data.spec.fields import record_fields
+from flan_jax.data.spec.schema import Skip
+from flan_jax.data.spec.task import TaskSpec
 from flan_jax.errors import InputError
 
 
@@ -67,7 +69,7 @@ def token_count(tokenizer: str) -> Callable[[Sequence[str]], list[int]]:
     Raises:
         InputError: there is no tokenizer at this path.
     """
-    from flan_jax.formats.tokenizer import load_tokenizer
+    from flan_jax.text.tokenizer import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
     return lambda texts: [len(ids) for ids in loaded.encode_batch(texts)]

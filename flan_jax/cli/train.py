@@ -15,12 +15,12 @@ from flan_jax.cli.prepare import ensure_prepared
 from flan_jax.cli.scoring import evaluation_tasks, make_evaluator
 from flan_jax.cli.session import RESOLVED_CONFIG, ConfigFile, Text, make_console, open_text, start_jax
 from flan_jax.config import Config
-from flan_jax.data.loader import Loader
-from flan_jax.data.plan import make_plan
-from flan_jax.data.position import Position
-from flan_jax.data.prepared import Prepared
+from flan_jax.data.plan.loader import Loader
+from flan_jax.data.plan.plan import make_plan
+from flan_jax.data.plan.position import Position
+from flan_jax.data.prepare.opened import Prepared
 from flan_jax.errors import InputError
-from flan_jax.model.weights import Parts, create
+from flan_jax.model.load import Parts, create
 from flan_jax.parallel.mesh import host_rows, place_batch
 from flan_jax.parallel.multihost import is_main
 from flan_jax.report.logs import open_reporters

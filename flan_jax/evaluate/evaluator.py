@@ -12,13 +12,14 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from flan_jax.config import BatchConfig, EvaluationConfig
-from flan_jax.evaluate.decode import Decoder
-from flan_jax.evaluate.items import EvaluationItem, EvaluationTask
 from flan_jax.evaluate.layout import DecoderLayout, PairLayout, RowLayout
 from flan_jax.evaluate.protocol import Evaluation, OptionLikelihoods, evaluate_tasks
-from flan_jax.evaluate.sampling import GREEDY
+from flan_jax.evaluate.questions import EvaluationItem
 from flan_jax.evaluate.score import OptionScorer
-from flan_jax.model.families import Architecture
+from flan_jax.evaluate.tasks import EvaluationTask
+from flan_jax.generate.decoder import Decoder
+from flan_jax.generate.sampling import GREEDY
+from flan_jax.model.family import Architecture
 
 
 def row_layout(architecture: Architecture, batch: BatchConfig) -> RowLayout:

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
-from flan_jax.evaluate.items import EvaluationItem
+from flan_jax.evaluate.questions import EvaluationItem
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,3 @@ class PairLayout:
                     spans.append(Span(index, option, row, at.start, at.stop))
                     place = at.stop
         return {**batch, "weights": weights}, spans
-
-
-def power_of_two(length: int, *, least: int) -> int:
-    """The smallest power of two times `least` that is at least `length`."""
-    size = least
-    while size < length:
-        size *= 2
-    return size

@@ -16,8 +16,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from flan_jax.evaluate import metrics
-from flan_jax.evaluate.foreign_metrics import OwnScores
-from flan_jax.evaluate.items import EvaluationItem, EvaluationTask
+from flan_jax.evaluate.own_metrics import OwnScores
+from flan_jax.evaluate.questions import EvaluationItem
+from flan_jax.evaluate.tasks import EvaluationTask
 
 Answer = TypeVar("Answer")
 PER_TOKEN = "accuracy_per_token"  # rank classification by the mean, not the sum, of an option's token likelihoods

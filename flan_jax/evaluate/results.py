@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from flan_jax.errors import InputError
-from flan_jax.evaluate.items import EvaluationItem
 from flan_jax.evaluate.protocol import Evaluation, OptionLikelihoods, Prediction, TaskResult
+from flan_jax.evaluate.questions import EvaluationItem
 from flan_jax.evaluate.subsets import TaskSubsets
 
 RESULTS = "results.json"

@@ -16,12 +16,13 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from flan_jax.data.packing import pack
+from flan_jax.data.plan.packing import pack
 from flan_jax.errors import InputError, NotFiniteError
-from flan_jax.evaluate.items import EvaluationItem
-from flan_jax.evaluate.layout import RowLayout, Span, power_of_two
+from flan_jax.evaluate.layout import RowLayout, Span
 from flan_jax.evaluate.protocol import OptionLikelihoods
-from flan_jax.model.likelihood import token_log_likelihoods
+from flan_jax.evaluate.questions import EvaluationItem
+from flan_jax.generate.shapes import power_of_two
+from flan_jax.model.nn.likelihood import token_log_likelihoods
 from flan_jax.parallel.mesh import host_rows, place_batch
 
 

@@ -16,12 +16,12 @@ from flax import nnx
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.formats.gguf import read_architecture
-from flan_jax.model.adapters import check_adapter
-from flan_jax.model.families import Architecture, Family, dropout_rate, family_of, with_dropout
-from flan_jax.model.layers import ComputeSettings
-from flan_jax.model.lora import LoRAParam, LoraSettings
+from flan_jax.model.adapters.lora import LoRAParam, LoraSettings
+from flan_jax.model.family import Architecture, Family, dropout_rate, family_of, with_dropout
 from flan_jax.model.names import Name, by_path
+from flan_jax.model.nn.layers import ComputeSettings
+from flan_jax.model.peft import check_adapter
+from flan_jax.weights.architecture import read_architecture
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+HEAD = "lm_head.weight"
 PEFT_PREFIX = "base_model.model."
 Index = tuple[slice, ...]
 
@@ -117,3 +118,9 @@ def by_path(names: Iterable[Name]) -> Mapping[str, Name]:
                 adapter = name.adapter(which)
                 table[adapter.ours] = adapter
     return table
+
+
+def linear_names(ours: str, theirs: str, has_bias: bool) -> list[Name]:
+    """A projection's kernel, and its bias where it has one; attention's output alone contracts two dimensions."""
+    names = [Name(f"{ours}.kernel", f"{theirs}weight", input_dims=2 if ours.endswith(".output") else 1)]
+    return [*names, Name(f"{ours}.bias", f"{theirs}bias", input_dims=0)] if has_bias else names

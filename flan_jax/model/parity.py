@@ -11,8 +11,8 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from flan_jax.model.likelihood import token_logits
-from flan_jax.model.weights import Parts, merge_module
+from flan_jax.model.load import Parts, merge_module
+from flan_jax.model.nn.likelihood import token_logits
 
 # Largest logit difference that rounding to the written type explains, relative to the largest logit
 _ROUNDING = {"float32": 1e-3, "bfloat16": 0.1}

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flan_jax.data.shares import MixtureReport
+from flan_jax.data.plan.shares import MixtureReport
 
 GAIN, LOSS = "green", "red"
 OWN_METRICS = (

@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from flan_jax.data.contamination import TaskOverlap
-from flan_jax.data.duplicates import SharedExamples, TaskDuplicates
+from flan_jax.data.audit.duplicates import SharedExamples, TaskDuplicates
+from flan_jax.data.audit.overlap import TaskOverlap
 
 SHOWN_SOURCES = 3  # training tasks beside an evaluation task
 FEW = 30  # questions below which a score moves by more than three points with each

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import jinja2
 
-from flan_jax.data.spec import ClusterSpec
+from flan_jax.data.spec.mixture import ClusterSpec
 from flan_jax.report.task_view import TaskView
 
 TEMPLATE = "task_page.html"  # beside this file

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flan_jax.config import DataConfig
-from flan_jax.data.choices import STYLES
-from flan_jax.data.fields import record_fields
-from flan_jax.data.local import any_shots, local_records
-from flan_jax.data.render import renderer_for
-from flan_jax.data.renderer import Example, Renderer, is_whole
-from flan_jax.data.schema import Labels, Skip
-from flan_jax.data.shots import Shots
-from flan_jax.data.spec import ANSWER, Fields, TaskSpec
-from flan_jax.data.templates import OPTIONS, Pattern
+from flan_jax.data.check.local import local_records
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import renderer_for
+from flan_jax.data.render.options import STYLES
+from flan_jax.data.render.renderer import Renderer
+from flan_jax.data.render.shots import Shots, any_shots
+from flan_jax.data.spec.fields import is_whole, record_fields
+from flan_jax.data.spec.schema import Labels, Skip
+from flan_jax.data.spec.task import ANSWER, Fields, TaskSpec
+from flan_jax.data.spec.template import OPTIONS, Pattern
 
 Kind = Literal["wording", "field", "options", "answer", "cut"]
 Count = Callable[[Sequence[str]], list[int]]  # tokens of each text

@@ -36,7 +36,7 @@ from jax.experimental import multihost_utils
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.model.weights import flat_parameters
+from flan_jax.model.blueprint import flat_parameters
 from flan_jax.parallel.multihost import is_main
 from flan_jax.train.checksums import array_checksums
 from flan_jax.train.metadata import FILE, Metadata, check_resume, write_atomically

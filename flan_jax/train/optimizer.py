@@ -24,7 +24,7 @@ import optax
 from flax import nnx
 
 from flan_jax.config import OptimizerConfig, ScheduleConfig
-from flan_jax.model.weights import flat_parameters
+from flan_jax.model.blueprint import flat_parameters
 
 # Adafactor's constants, the same in t5x (t5x/adafactor.py), Optax and transformers; no run changes them
 _CLIPPING_THRESHOLD = 1.0

@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from flan_jax.model.weights import flat_parameters
+from flan_jax.model.blueprint import flat_parameters
 from flan_jax.parallel.mesh import sharding_for
 from flan_jax.train.optimizer import LAYERS, PerLayerState, View, views_of
 

@@ -22,9 +22,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.model.weights import merge_module
+from flan_jax.model.load import merge_module
 from flan_jax.parallel.mesh import batch_sharding
-from flan_jax.train.loss import cross_entropy
+from flan_jax.train.objectives.cross_entropy import cross_entropy
 from flan_jax.train.state import TrainState, state_shardings
 
 Batch = Mapping[str, jax.Array]

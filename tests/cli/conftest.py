@@ -7,7 +7,7 @@ import pytest
 from command import CommandLine
 
 TASKS = """
-from flan_jax.data.file_source import FileSource
+from flan_jax.data.sources.files import FileSource
 from flan_jax.data.registry import TaskSpec, Template, add_task
 
 add_task(TaskSpec(

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from flan_jax.data import caps
-from flan_jax.data.caps import OVER_CAP, capped
-from flan_jax.data.fields import Dropped
+from flan_jax.data.render import caps
+from flan_jax.data.render.caps import OVER_CAP, capped
+from flan_jax.data.spec.fields import Dropped
 from flan_jax.errors import InputError
 
 

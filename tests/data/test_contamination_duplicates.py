@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from flan_jax.config import ContaminationConfig
-from flan_jax.data.content import Content
-from flan_jax.data.duplicates import DuplicateFinder
-from flan_jax.data.minhash import near_pairs, sketches_of
-from flan_jax.data.ngrams import WordHashes
+from flan_jax.data.audit.content import Content
+from flan_jax.data.audit.duplicates import DuplicateFinder
+from flan_jax.data.audit.minhash import near_pairs, sketches_of
+from flan_jax.data.audit.ngrams import WordHashes
 
 SETTINGS = ContaminationConfig()
 WORDS = [f"w{number}" for number in range(5000)]

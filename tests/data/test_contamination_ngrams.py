@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flan_jax.data import ngrams
-from flan_jax.data.ngrams import WordHashes, words
+from flan_jax.data.audit import ngrams
+from flan_jax.data.audit.ngrams import WordHashes, words
 
 
 @pytest.mark.parametrize(

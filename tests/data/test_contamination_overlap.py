@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from flan_jax.config import ContaminationConfig
-from flan_jax.data.contamination import OverlapFinder, ngram_size
-from flan_jax.data.content import Content
+from flan_jax.data.audit.content import Content
+from flan_jax.data.audit.overlap import OverlapFinder, ngram_size
 
 SETTINGS = ContaminationConfig()
 FILLER = [f"filler{number}" for number in range(400)]

@@ -10,24 +10,18 @@ import pytest
 
 from flan_jax.config import DataConfig
 from flan_jax.data import registry
-from flan_jax.data.file_source import FileSource
-from flan_jax.data.forms import FORMS, form_task, task_in_form, with_settings
-from flan_jax.data.render import Dropped, examples
-from flan_jax.data.resolve import resolve_mixture
-from flan_jax.data.schema import Skip
-from flan_jax.data.sources import HoldBack
-from flan_jax.data.spec import TaskSpec
+from flan_jax.data.forms.forms import FORMS, form_task, task_in_form
+from flan_jax.data.registry.placed import with_settings
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.examples import examples
+from flan_jax.data.sources.files import FileSource
+from flan_jax.data.sources.held_back import HoldBack
+from flan_jax.data.spec.fields import Dropped
+from flan_jax.data.spec.schema import Skip
+from flan_jax.data.spec.task import TaskSpec
 from flan_jax.errors import InputError
 
 ALL = DataConfig(max_examples=10**9, validation_examples=10**9)
-
-
-@pytest.fixture
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks of a test are gone after it."""
-    registry.task_names()
-    for table in ("_tasks", "_mixtures"):
-        monkeypatch.setattr(registry, table, getattr(registry, table).copy())
 
 
 def written(folder: Path, *records: Any) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flan_jax.data.natural_instructions import EVALUATION_INSTANCES, NaturalInstructionsSource
+from flan_jax.data.forms.natural_instructions import EVALUATION_INSTANCES, NaturalInstructionsSource
 from flan_jax.data.registry import HoldBack
 from flan_jax.errors import InputError
 

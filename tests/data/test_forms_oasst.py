@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.forms import form_task, with_settings
-from flan_jax.data.oasst import TreeConversations
-from flan_jax.data.render import Dropped, examples
-from flan_jax.data.schema import Skip
+from flan_jax.data.forms.forms import form_task
+from flan_jax.data.forms.openassistant import TreeConversations
+from flan_jax.data.registry.placed import with_settings
+from flan_jax.data.render.examples import examples
+from flan_jax.data.spec.fields import Dropped
+from flan_jax.data.spec.schema import Skip
 
 ALL = DataConfig(max_examples=10**9, validation_examples=10**9)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.file_source import FileSource
-from flan_jax.data.forms import form_task
-from flan_jax.data.render import Dropped, examples
+from flan_jax.data.forms.forms import form_task
+from flan_jax.data.render.examples import examples
+from flan_jax.data.sources.files import FileSource
+from flan_jax.data.spec.fields import Dropped
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 NOT_THE_BEST = "reply that is not the best of its question"

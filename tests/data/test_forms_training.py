@@ -8,15 +8,15 @@ import pytest
 
 from flan_jax.config import Config
 from flan_jax.config_file import parse_config
-from flan_jax.data.encode import encode, row_fit
-from flan_jax.data.prepare import prepare
-from flan_jax.data.prepared import open_prepared
-from flan_jax.data.record import TokenRecord
-from flan_jax.data.renderer import Example
+from flan_jax.data.prepare.encode import encode, row_fit
+from flan_jax.data.prepare.opened import open_prepared
+from flan_jax.data.prepare.prepare import prepare
+from flan_jax.data.render.example import Example
+from flan_jax.data.store.record import TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import make_form
-from flan_jax.formats.conversation import Message
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.text.chat import make_form
+from flan_jax.text.conversation import Message
+from flan_jax.text.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("bytes")
 TEXT = make_form("text", TOKENIZER, "default", is_encoder_decoder=False)

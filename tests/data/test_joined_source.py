@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flan_jax.data.joined_source import JoinedSource
+from flan_jax.data.sources.plain import JoinedSource
 from flan_jax.errors import InputError
 
 

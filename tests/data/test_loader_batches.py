@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flan_jax.data.loader import Loader, fill_batch
-from flan_jax.data.plan import Plan
-from flan_jax.data.position import Position
-from flan_jax.data.record import PairRecord, Record, TokenRecord
-from flan_jax.data.shares import mixture_report
+from flan_jax.data.plan.loader import Loader, fill_batch
+from flan_jax.data.plan.plan import Plan
+from flan_jax.data.plan.position import Position
+from flan_jax.data.plan.shares import mixture_report
+from flan_jax.data.store.record import PairRecord, Record, TokenRecord
 from flan_jax.errors import InputError
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flan_jax.config import MixingConfig, Stage
-from flan_jax.data.mixture import Part, make_cursors, mixture_rates, stage_rates, tree_of
+from flan_jax.data.plan.rates import make_cursors, mixture_rates, stage_rates
+from flan_jax.data.spec.mixture import Part, tree_of
 from flan_jax.errors import InputError
 
 SIZES = {"a": 100, "b": 1000, "c": 9000}

@@ -4,23 +4,24 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flan_jax.data.order import key64, mix64, permuted, shuffled
+from flan_jax.data.plan.order import permutation, permuted
+from flan_jax.keyed import key64, mix64
 
 
-def permutation(size: int, key: int) -> np.ndarray:
+def every_place(size: int, key: int) -> np.ndarray:
     return permuted(np.arange(size), np.full(size, size), np.full(size, key, np.uint64))
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**64 - 1))
 @settings(max_examples=150, deadline=None)
 def test_every_size_is_permuted(size, key):
-    assert sorted(permutation(size, key).tolist()) == list(range(size))
+    assert sorted(every_place(size, key).tolist()) == list(range(size))
 
 
 def test_places_of_many_permutations_are_found_at_once():
     sizes, keys = np.array([5, 1000, 5]), np.array([1, 2, 3], np.uint64)
     together = permuted(np.array([4, 777, 0]), sizes, keys)
-    assert together.tolist() == [permutation(5, 1)[4], permutation(1000, 2)[777], permutation(5, 3)[0]]
+    assert together.tolist() == [every_place(5, 1)[4], every_place(1000, 2)[777], every_place(5, 3)[0]]
 
 
 def test_each_place_gets_each_example_equally_often():
@@ -36,12 +37,12 @@ def test_each_place_gets_each_example_equally_often():
 
 
 def test_neighbours_do_not_stay_neighbours():
-    found = permutation(10_000, 5)
+    found = every_place(10_000, 5)
     assert np.mean(np.abs(np.diff(found)) < 10) < 0.01
 
 
 def test_order_never_changes():
     # A change of these numbers changes the data order of every saved run.
     assert key64("order", 0, "task") == 181005633214130286
-    assert permutation(10, 1).tolist() == [3, 5, 8, 6, 2, 9, 1, 4, 0, 7]
-    assert shuffled(10, 1).tolist() == [2, 4, 6, 5, 0, 3, 9, 8, 7, 1]
+    assert every_place(10, 1).tolist() == [3, 5, 8, 6, 2, 9, 1, 4, 0, 7]
+    assert permutation(10, 1).tolist() == [2, 4, 6, 5, 0, 3, 9, 8, 7, 1]

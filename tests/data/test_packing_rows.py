@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flan_jax.data import packing
-from flan_jax.data.packing import lower_bound, pack
+from flan_jax.data.plan import packing
+from flan_jax.data.plan.packing import lower_bound, pack
 
 
 def best_fit_decreasing(lengths: list[int], capacity: int) -> list[int]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from made_tasks import FORM, SHARD_RECORDS, made_config, manifests
 
-from flan_jax.data import shards
-from flan_jax.data.beam_prepare import prepare_on_beam
-from flan_jax.data.manifest import damage
-from flan_jax.data.prepare import prepare
-from flan_jax.data.prepared import open_prepared
+from flan_jax.data.prepare.beam import prepare_on_beam
+from flan_jax.data.prepare.opened import open_prepared
+from flan_jax.data.prepare.prepare import prepare
 from flan_jax.data.registry import IterableSource, TaskSpec, Template, add_task
+from flan_jax.data.store import shards
+from flan_jax.data.store.manifest import damage
 from flan_jax.errors import InputError
 
 HAS_BEAM = importlib.util.find_spec("apache_beam") is not None

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from made_tasks import FORM, SHARD_RECORDS, made_config, manifests
 
-from flan_jax.data import prepare as preparing
-from flan_jax.data import shards
-from flan_jax.data.prepare import Status, prepare
+from flan_jax.data.prepare import prepare as preparing
+from flan_jax.data.prepare.prepare import Status, prepare
 from flan_jax.data.registry import IterableSource, TaskSpec, Template, add_task
+from flan_jax.data.store import shards
 from flan_jax.errors import InputError
 
 
@@ -76,8 +76,8 @@ def test_workers_end_with_a_killed_process_and_their_shards_are_used(tmp_path):
         import multiprocessing, os, signal
         from pathlib import Path
         import made_tasks
-        from flan_jax.data import shards
-        from flan_jax.data.prepare import prepare
+        from flan_jax.data.store import shards
+        from flan_jax.data.prepare.prepare import prepare
 
         def kill(status):
             if status.num_tokens:

@@ -11,10 +11,10 @@ from threading import Thread
 import pytest
 from made_tasks import FORM, SHARD_RECORDS, made_config, manifests
 
-from flan_jax.data import shards
-from flan_jax.data.prepare import Status, prepare
+from flan_jax.data.prepare.prepare import Status, prepare
 from flan_jax.data.registry import IterableSource, TaskSpec, Template, add_task
-from flan_jax.data.work_folder import FolderLock
+from flan_jax.data.store import shards
+from flan_jax.data.store.folders import FolderLock
 from flan_jax.errors import InputError
 
 
@@ -40,8 +40,8 @@ def killed_preparing(config, *, at_examples: int) -> None:
         import os, signal
         from pathlib import Path
         import made_tasks
-        from flan_jax.data import shards
-        from flan_jax.data.prepare import prepare
+        from flan_jax.data.store import shards
+        from flan_jax.data.prepare.prepare import prepare
 
         def kill(status):
             if status.num_examples >= {at_examples}:

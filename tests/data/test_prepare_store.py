@@ -9,18 +9,19 @@ import pytest
 
 from flan_jax.config import Config
 from flan_jax.config_file import parse_config
-from flan_jax.data.loader import Loader
-from flan_jax.data.manifest import load_manifest
-from flan_jax.data.plan import make_plan
-from flan_jax.data.prepare import Status, prepare
-from flan_jax.data.prepared import open_prepared
-from flan_jax.data.record import PairRecord, TokenRecord
+from flan_jax.data.plan.loader import Loader
+from flan_jax.data.plan.plan import make_plan
+from flan_jax.data.prepare.opened import open_prepared
+from flan_jax.data.prepare.prepare import Status, prepare
 from flan_jax.data.registry import FileSource, IterableSource, TaskSpec, Template, add_task
-from flan_jax.data.render import Example, examples
-from flan_jax.data.token_ids import TokenIds, hash_pieces
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import examples
+from flan_jax.data.spec.token_ids import TokenIds, hash_pieces
+from flan_jax.data.store.manifest import load_manifest
+from flan_jax.data.store.record import PairRecord, TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import make_form
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.text.chat import make_form
+from flan_jax.text.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("bytes")
 TEXT = make_form("text", TOKENIZER, "default", is_encoder_decoder=False)

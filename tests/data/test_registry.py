@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data import registry
 from flan_jax.data.registry import (
     HoldBack,
     IterableSource,
@@ -21,8 +20,8 @@ from flan_jax.data.registry import (
     load_modules,
     task_names,
 )
-from flan_jax.data.render import examples
-from flan_jax.data.resolve import resolve_mixture
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.examples import examples
 from flan_jax.errors import InputError
 
 MODULE = """
@@ -40,11 +39,7 @@ def made(name: str, cluster: str = "a", **changes: Any) -> TaskSpec:
 
 
 @pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks of a test are gone after it."""
-    task_names()
-    for table in ("_tasks", "_mixtures", "_loaded"):
-        monkeypatch.setattr(registry, table, getattr(registry, table).copy())
+def clean_registry(own_registry: None) -> None: ...
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data import render as rendering
 from flan_jax.data.registry import IterableSource, TaskSpec, Template
-from flan_jax.data.render import Dropped, Example, describe, examples, render
+from flan_jax.data.render import examples as rendering
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import describe, examples, render
+from flan_jax.data.spec.fields import Dropped
 from flan_jax.errors import InputError
 
 LABELS = ("yes", "no", "maybe")

@@ -3,8 +3,7 @@
 import pytest
 
 from flan_jax.config import Config, DataConfig
-from flan_jax.data import registry
-from flan_jax.data.prepared import wanted_folders
+from flan_jax.data.prepare.wanted import wanted_folders
 from flan_jax.data.registry import (
     ClusterSpec,
     IterableSource,
@@ -15,10 +14,10 @@ from flan_jax.data.registry import (
     add_mixture,
     add_task,
     get_task,
-    task_names,
 )
-from flan_jax.data.render import Example, examples
-from flan_jax.data.resolve import kin_of, resolve_mixture, resolve_run
+from flan_jax.data.registry.resolve import kin_of, resolve_mixture, resolve_run
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import examples
 from flan_jax.errors import InputError
 
 RECORDS = [{"question": f"Is {number} even?", "answer": ("no", "yes")[number % 2 == 0]} for number in range(20)]
@@ -37,11 +36,8 @@ def made(name: str, cluster: str, **kwargs) -> TaskSpec:
 
 
 @pytest.fixture(autouse=True)
-def five_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def five_tasks(own_registry: None) -> None:
     """Two clusters that are kin, one that is not, and an evaluation-only task; all gone after the test."""
-    task_names()
-    for table in ("_tasks", "_mixtures", "_loaded", "_clusters"):
-        monkeypatch.setattr(registry, table, getattr(registry, table).copy())
     add_cluster(ClusterSpec("left", paper="hands", title="Left hands", kin=("right",)))
     add_cluster(ClusterSpec("right", paper="hands"))
     for name, cluster in (("a", "left"), ("b", "right"), ("c", "other"), ("d", "other")):

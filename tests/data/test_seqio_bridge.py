@@ -9,8 +9,7 @@ import pytest
 import tokenizers
 
 from flan_jax.config import BatchConfig, Config, DataConfig
-from flan_jax.data import registry
-from flan_jax.data.encode import shot_budget
+from flan_jax.data.prepare.encode import shot_budget
 from flan_jax.data.registry import (
     IterableSource,
     MixtureSpec,
@@ -19,12 +18,13 @@ from flan_jax.data.registry import (
     add_mixture,
     add_task,
 )
-from flan_jax.data.render import Example, examples
-from flan_jax.data.resolve import resolve_mixture
-from flan_jax.data.token_ids import TokenIds, check_vocabulary
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import examples
+from flan_jax.data.spec.token_ids import TokenIds, check_vocabulary
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import PairForm, TextForm
-from flan_jax.formats.tokenizer import Tokenizer, load_tokenizer
+from flan_jax.text.plain import PairForm, TextForm
+from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
 
 pytestmark = pytest.mark.seqio
 seqio = pytest.importorskip("seqio", reason="needs the extra 'full'")
@@ -34,11 +34,8 @@ LABELS = ("yes", "no", "maybe")
 
 
 @pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_registry(own_registry: None) -> Iterator[None]:
     """Tasks of a test are gone after it, here and in SeqIO."""
-    registry.task_names()
-    for table in ("_tasks", "_mixtures"):
-        monkeypatch.setattr(registry, table, getattr(registry, table).copy())
     before = [(table, set(table.names())) for table in (seqio.TaskRegistry, seqio.MixtureRegistry)]
     yield
     for table, names in before:
@@ -153,7 +150,7 @@ def test_unknown_names_are_told(foreign: Any, mixture: str, problem: str):
 
 
 def test_random_preprocessors_give_the_same_examples_each_time(foreign: Any):
-    from flan_jax.data.seqio_bridge import SeqioSource
+    from flan_jax.data.sources.seqio import SeqioSource
 
     with pytest.raises(InputError, match="ask for sequence lengths"):
         list(SeqioSource("random_task").records("train"))
@@ -228,7 +225,7 @@ def test_vocabularies_that_cannot_be_compared_are_refused_by_name(foreign: Any):
 @pytest.mark.parametrize("shots", [0, 3])
 @pytest.mark.parametrize("kind", [TextForm, PairForm])
 def test_our_tasks_are_seqio_tasks_with_the_form_s_ids(kind: Any, shots: int):
-    from flan_jax.data.seqio_bridge import as_seqio
+    from flan_jax.data.seqio_tasks import as_seqio
 
     form, data, spec = kind(words(TOKENIZER_TEXTS), "none"), DataConfig(renderings=2, shots=shots), inference()
     batch = BatchConfig(length=60, input_length=60)
@@ -256,7 +253,7 @@ def test_our_tasks_are_seqio_tasks_with_the_form_s_ids(kind: Any, shots: int):
     ("kind", "converter"), [(TextForm, "PrefixLMFeatureConverter"), (PairForm, "EncDecFeatureConverter")]
 )
 def test_our_mixtures_are_seqio_mixtures_through_feature_converters(kind: Any, converter: str):
-    from flan_jax.data.seqio_bridge import as_seqio_mixture
+    from flan_jax.data.seqio_tasks import as_seqio_mixture
 
     add_task(inference("small", 10))
     add_task(inference("large", 30))
@@ -277,7 +274,7 @@ def test_our_mixtures_are_seqio_mixtures_through_feature_converters(kind: Any, c
 def test_our_vocabulary_reads_and_writes_in_both_ways():
     import tensorflow as tf
 
-    from flan_jax.data.seqio_bridge import TokenizerVocabulary
+    from flan_jax.data.sources.seqio import TokenizerVocabulary
 
     tokenizer = words(TOKENIZER_TEXTS)
     vocabulary = TokenizerVocabulary(tokenizer)
@@ -293,10 +290,10 @@ def test_our_vocabulary_reads_and_writes_in_both_ways():
 
 @pytest.mark.parametrize("kind", [TextForm, PairForm])
 def test_seqio_s_ids_are_the_store_s(kind: Any, tmp_path: Path):
-    from flan_jax.data.prepare import prepare
-    from flan_jax.data.prepared import open_prepared
-    from flan_jax.data.record import PairRecord
-    from flan_jax.data.seqio_bridge import as_seqio, seqio_name
+    from flan_jax.data.prepare.opened import open_prepared
+    from flan_jax.data.prepare.prepare import prepare
+    from flan_jax.data.seqio_tasks import as_seqio, seqio_name
+    from flan_jax.data.store.record import PairRecord
 
     spec = add_task(inference("questions/of mine", 50))
     form = kind(words(TOKENIZER_TEXTS), "none")
@@ -322,8 +319,8 @@ def test_seqio_s_ids_are_the_store_s(kind: Any, tmp_path: Path):
 def test_foreign_tasks_are_prepared_by_name(foreign: Any, tmp_path: Path):
     from seqio import test_utils
 
-    from flan_jax.data.prepare import prepare
-    from flan_jax.data.prepared import open_prepared
+    from flan_jax.data.prepare.opened import open_prepared
+    from flan_jax.data.prepare.prepare import prepare
 
     ids_task("bare_ids")
     config = Config.model_validate(

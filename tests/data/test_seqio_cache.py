@@ -13,14 +13,13 @@ import pytest
 import tokenizers
 
 from flan_jax.config import Config, DataConfig
-from flan_jax.data import registry
 from flan_jax.data.registry import get_task
-from flan_jax.data.render import examples
-from flan_jax.data.seqio_cache import SeqioCacheSource
-from flan_jax.data.token_ids import check_vocabulary
+from flan_jax.data.render.examples import examples
+from flan_jax.data.sources.seqio_cache import SeqioCacheSource
+from flan_jax.data.spec.token_ids import check_vocabulary
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import PairForm
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.text.plain import PairForm
+from flan_jax.text.tokenizer import load_tokenizer
 
 TEXTS = [(f"is {number} even", "yes" if number % 2 == 0 else "no") for number in range(23)]
 PIECES = ["<pad>", "</s>", "<unk>", "is", "even", "yes", "no", *map(str, range(23))]
@@ -29,10 +28,7 @@ IDS = {"shape": [None], "dtype": "int32"}
 
 
 @pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks of a test are gone after it."""
-    registry.task_names()
-    monkeypatch.setattr(registry, "_tasks", registry._tasks.copy())
+def clean_registry(own_registry: None) -> None: ...
 
 
 def checksum(data: bytes) -> bytes:
@@ -179,8 +175,8 @@ def test_end_tokens_are_added_only_where_they_lack(tmp_path: Path):
 
 
 def test_ids_reach_the_store(tmp_path: Path):
-    from flan_jax.data.prepare import prepare
-    from flan_jax.data.prepared import open_prepared
+    from flan_jax.data.prepare.opened import open_prepared
+    from flan_jax.data.prepare.prepare import prepare
 
     folder = write_vocabulary(ids_cache(tmp_path / "even"))
     name = f"seqio-cache:{folder}"

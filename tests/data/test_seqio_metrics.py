@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data import registry
 from flan_jax.data.registry import get_task
-from flan_jax.data.render import Example, examples
-from flan_jax.data.seqio_metrics import seqio_metrics
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import examples
+from flan_jax.data.sources.seqio_metrics import seqio_metrics
 from flan_jax.errors import InputError
-from flan_jax.evaluate.foreign_metrics import own_metrics
-from flan_jax.evaluate.items import EvaluationItem
+from flan_jax.evaluate.own_metrics import own_metrics
+from flan_jax.evaluate.questions import EvaluationItem
 
 pytestmark = pytest.mark.seqio
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,10 +25,8 @@ COUNT = 12
 
 
 @pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_registry(own_registry: None) -> Iterator[None]:
     """Tasks of a test are gone after it, here and in SeqIO."""
-    registry.task_names()
-    monkeypatch.setattr(registry, "_tasks", registry._tasks.copy())
     before = set(seqio.TaskRegistry.names())
     yield
     for name in set(seqio.TaskRegistry.names()) - before:

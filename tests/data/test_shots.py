@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from flan_jax.config import BatchConfig, DataConfig
-from flan_jax.data.encode import Fit, encode, shot_budget
-from flan_jax.data.record import PairRecord, TokenRecord
+from flan_jax.data.prepare.encode import Fit, encode, shot_budget
 from flan_jax.data.registry import IterableSource, TaskSpec, Template
-from flan_jax.data.render import Example, describe, examples
-from flan_jax.data.shots import FEW, MOST, POOL_SIZE, Budget, exemplar_pool
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import describe, examples
+from flan_jax.data.render.shots import FEW, MOST, POOL_SIZE, Budget, exemplar_pool
+from flan_jax.data.store.record import PairRecord, TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import make_form
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.text.chat import make_form
+from flan_jax.text.tokenizer import load_tokenizer
 
 TOPICS = ("rivers", "bread", "chess", "engines")
 TEMPLATES = (

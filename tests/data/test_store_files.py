@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flan_jax.data.manifest import damage, fingerprint, is_finished
-from flan_jax.data.record import DamagedRecord, PairRecord, TokenRecord, pair_record, token_record
-from flan_jax.data.shards import Shard, finish_shard, finished_shard, merge_shards, shard_name
-from flan_jax.data.store import ReaderPool, RecordWriter, Store
-from flan_jax.data.work_folder import FolderLock, new_folder
+from flan_jax.data.store.folders import FolderLock, new_folder
+from flan_jax.data.store.manifest import damage, fingerprint, is_finished
+from flan_jax.data.store.record import DamagedRecord, PairRecord, TokenRecord, pair_record, token_record
+from flan_jax.data.store.shards import Shard, finish_shard, finished_shard, merge_shards, shard_name
+from flan_jax.data.store.store import ReaderPool, RecordWriter, Store
 from flan_jax.errors import InputError
 
 
@@ -228,7 +228,7 @@ def killed_in(program: str) -> None:
 def test_a_killed_writer_leaves_the_old_store_and_its_leftovers_are_removed(tmp_path):
     directory = write_store(tmp_path / "train")
     killed_in(f"""
-        from flan_jax.data.work_folder import WorkFolder
+        from flan_jax.data.store.folders import WorkFolder
         work = WorkFolder(Path({str(directory)!r}), "other")
         work.create()
         (work.path / "half").write_text("half")
@@ -246,7 +246,7 @@ def test_a_lock_is_for_one_process_and_dies_with_it(tmp_path):
         assert not FolderLock(directory).acquire(wait=False)
     assert list(directory.parent.iterdir()) == []
     killed_in(f"""
-        from flan_jax.data.work_folder import FolderLock
+        from flan_jax.data.store.folders import FolderLock
         lock = FolderLock(Path({str(directory)!r}))
         assert lock.acquire()
     """)

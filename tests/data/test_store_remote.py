@@ -10,10 +10,10 @@ fsspec = pytest.importorskip("fsspec", reason="needs the extra 'gcs'")
 from made_tasks import FORM, made_config  # noqa: E402
 
 from flan_jax.config_file import parse_config  # noqa: E402
-from flan_jax.data.manifest import Manifest, describe_file, is_finished, write_manifest  # noqa: E402
-from flan_jax.data.prepare import prepare  # noqa: E402
-from flan_jax.data.remote import Root, open_root  # noqa: E402
-from flan_jax.data.work_folder import new_folder  # noqa: E402
+from flan_jax.data.prepare.prepare import prepare  # noqa: E402
+from flan_jax.data.store.folders import new_folder  # noqa: E402
+from flan_jax.data.store.manifest import Manifest, describe_file, is_finished, write_manifest  # noqa: E402
+from flan_jax.data.store.root import Root, open_root  # noqa: E402
 from flan_jax.errors import InputError  # noqa: E402
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from flan_jax.config_file import parse_config
-from flan_jax.data.check import TaskCheck, check_task
-from flan_jax.data.choices import STYLES
-from flan_jax.data.drift import check_sources, schema_problems
-from flan_jax.data.prepare import prepare
+from flan_jax.data.check.drift import check_sources, schema_problems
+from flan_jax.data.check.task import TaskCheck, check_task
+from flan_jax.data.prepare.prepare import prepare
 from flan_jax.data.registry import (
     FileSource,
     HoldBack,
@@ -29,9 +28,10 @@ from flan_jax.data.registry import (
     TfdsSource,
     add_task,
 )
+from flan_jax.data.render.options import STYLES
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import make_form
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.text.chat import make_form
+from flan_jax.text.tokenizer import load_tokenizer
 
 TEXT = make_form("text", load_tokenizer("bytes"), "default", is_encoder_decoder=False)
 LABELS = Labels("entailment", "not_entailment")

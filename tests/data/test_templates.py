@@ -2,7 +2,7 @@
 
 import pytest
 
-from flan_jax.data.templates import FieldError, literal, parse
+from flan_jax.data.spec.template import FieldError, literal, parse
 from flan_jax.errors import InputError
 
 

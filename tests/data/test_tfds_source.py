@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flan_jax.data.tfds_source import TfdsSource, plain
+from flan_jax.data.sources.tfds import TfdsSource, plain
 from flan_jax.errors import InputError
 
 pytestmark = pytest.mark.seqio
@@ -70,7 +70,7 @@ def test_values_become_plain():
 def test_the_version_of_a_prepared_data_set_needs_no_tensorflow(prepared: Any):
     for folder in prepared.values():
         code = (
-            "import sys; from flan_jax.data.tfds_source import TfdsSource;"
+            "import sys; from flan_jax.data.sources.tfds import TfdsSource;"
             f"source = TfdsSource('made_questions:1.2.3', data_dir={str(folder)!r});"
             "print(source.version, 'tensorflow' in sys.modules)"
         )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flan_jax.data import web_source
-from flan_jax.data.file_source import FileSource
-from flan_jax.data.web_source import WebFileSource, download
+from flan_jax.data.sources import web as web_source
+from flan_jax.data.sources.files import FileSource
+from flan_jax.data.sources.web import WebFileSource, download
 from flan_jax.errors import InputError
 
 CONTENT = b"What is 1 + 1?\t2\tOne and one\\nmake two.\nWhat is 2 + 2?\t4\tTwo and two make four.\n"

@@ -9,9 +9,10 @@ import pytest
 from flax import nnx
 
 from flan_jax.config import MeshConfig
-from flan_jax.evaluate.items import EvaluationItem
-from flan_jax.model.layers import ComputeSettings
-from flan_jax.model.llama import Llama, LlamaArchitecture
+from flan_jax.evaluate.questions import EvaluationItem
+from flan_jax.model.architecture.decoder import LlamaArchitecture
+from flan_jax.model.decoder import Llama
+from flan_jax.model.nn.layers import ComputeSettings
 from flan_jax.parallel.mesh import make_mesh
 
 VOCABULARY = 61

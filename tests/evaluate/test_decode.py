@@ -8,8 +8,8 @@ import pytest
 from flax import nnx
 
 from flan_jax.errors import InputError
-from flan_jax.evaluate.decode import Decoder
-from flan_jax.evaluate.sampling import GREEDY, Sampling
+from flan_jax.generate.decoder import Decoder
+from flan_jax.generate.sampling import GREEDY, Sampling
 
 SAMPLED = Sampling(temperature=1.5, top_k=20, top_p=0.9, seed=3)
 EMPTY = nnx.State({})

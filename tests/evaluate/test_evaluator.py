@@ -9,10 +9,10 @@ from flax import nnx
 from flan_jax.config import BatchConfig, EvaluationConfig
 from flan_jax.errors import InputError
 from flan_jax.evaluate.evaluator import Evaluator
-from flan_jax.evaluate.items import EvaluationTask
-from flan_jax.model.layers import ComputeSettings
-from flan_jax.model.t5 import T5
-from flan_jax.model.t5_architecture import T5Architecture
+from flan_jax.evaluate.tasks import EvaluationTask
+from flan_jax.model.architecture.encoder_decoder import T5Architecture
+from flan_jax.model.encoder_decoder import T5
+from flan_jax.model.nn.layers import ComputeSettings
 
 LENGTHS = [(9, (2, 3)), (1, (1, 1)), (5, (4, 1, 6)), (20, (3, 2))]
 EMPTY = nnx.State({})

@@ -10,16 +10,17 @@ import pytest
 
 from flan_jax.cli.scoring import results_table
 from flan_jax.data import registry
-from flan_jax.data.metric_functions import ExampleRecord
-from flan_jax.data.sources import HoldBack
-from flan_jax.data.spec import TaskSpec
-from flan_jax.data.templates import Template
+from flan_jax.data.sources.held_back import HoldBack
+from flan_jax.data.spec.own_metrics import ExampleRecord
+from flan_jax.data.spec.task import TaskSpec
+from flan_jax.data.spec.template import Template
 from flan_jax.errors import InputError
 from flan_jax.evaluate.compare import compare
-from flan_jax.evaluate.foreign_metrics import NOT_A_NUMBER, own_metrics
-from flan_jax.evaluate.items import EvaluationItem, EvaluationTask
+from flan_jax.evaluate.own_metrics import NOT_A_NUMBER, own_metrics
 from flan_jax.evaluate.protocol import Evaluation, evaluate_tasks
+from flan_jax.evaluate.questions import EvaluationItem
 from flan_jax.evaluate.results import RESULTS, read_evaluation, write_evaluation
+from flan_jax.evaluate.tasks import EvaluationTask
 from flan_jax.report.console import OWN_METRICS
 
 

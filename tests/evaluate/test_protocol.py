@@ -6,9 +6,10 @@ import pytest
 
 from flan_jax.errors import InputError
 from flan_jax.evaluate.compare import compare
-from flan_jax.evaluate.items import EvaluationItem, EvaluationTask, read_items
 from flan_jax.evaluate.protocol import OptionLikelihoods, evaluate_tasks
+from flan_jax.evaluate.questions import EvaluationItem, read_items
 from flan_jax.evaluate.results import PREDICTIONS, RESULTS, read_evaluation, write_evaluation
+from flan_jax.evaluate.tasks import EvaluationTask
 
 
 def make_item(task: str, number: int, **changes) -> EvaluationItem:

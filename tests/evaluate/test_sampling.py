@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flan_jax.evaluate.sampling import GREEDY, Sampling, choose_tokens
+from flan_jax.generate.sampling import GREEDY, Sampling, choose_tokens
 
 PROBABILITIES = np.array([0.05, 0.4, 0.15, 0.3, 0.1], np.float32)
 

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from flan_jax.errors import InputError
-from flan_jax.evaluate.items import EvaluationItem, EvaluationTask
 from flan_jax.evaluate.protocol import OptionLikelihoods, evaluate_tasks
+from flan_jax.evaluate.questions import EvaluationItem
 from flan_jax.evaluate.subsets import StoreContents, read_subsets, subset_scores, subsets_text
+from flan_jax.evaluate.tasks import EvaluationTask
 from flan_jax.report.contamination import SubsetLine, subset_notes
 
 CONTENTS = StoreContents({"a": "1", "b": "2"}, {"t": "3", "u": "4"})

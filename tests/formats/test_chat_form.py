@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from small_tokenizers import BRACKETS, CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MARKED, FORGETFUL, write_directory
 
 from flan_jax.errors import InputError
-from flan_jax.formats.chat import ChatForm, ConversationError, Message, PairForm, TextForm, make_form
-from flan_jax.formats.tokenizer import Tokenizer, load_tokenizer
+from flan_jax.text.chat import ChatForm, make_form
+from flan_jax.text.conversation import ConversationError, Message
+from flan_jax.text.plain import PairForm, TextForm
+from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
 
 ASKED = [Message("user", "What is the capital?"), Message("assistant", "It is Paris.")]
 TALK = [*ASKED, Message("user", "Is it\n\ntrue?"), Message("assistant", "Yes,\n it is.")]

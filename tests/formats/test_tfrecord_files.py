@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flan_jax.data.sources.tfrecord import parse_example, read_records
 from flan_jax.errors import InputError
-from flan_jax.formats.tfrecord import parse_example, read_records
 
 # `tf.io.TFRecordWriter` with the records b"", b"abc" and b"one record of some length"
 WRITTEN = bytes.fromhex(
@@ -45,8 +45,8 @@ def test_records_of_every_length_pass_their_checksums():
 
 
 def test_records_come_in_chunks_and_keep_their_order(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("flan_jax.formats.tfrecord._CHUNK_RECORDS", 3)
-    monkeypatch.setattr("flan_jax.formats.tfrecord._CHUNK_BYTES", 100)
+    monkeypatch.setattr("flan_jax.data.sources.tfrecord._CHUNK_RECORDS", 3)
+    monkeypatch.setattr("flan_jax.data.sources.tfrecord._CHUNK_BYTES", 100)
     records = [bytes([n]) * size for n, size in enumerate((1, 50, 50, 200, 1, 1, 1, 1, 5))]
     assert list(read_records(io.BytesIO(b"".join(map(framed, records))), "x")) == records
 

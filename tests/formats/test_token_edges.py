@@ -4,8 +4,8 @@ from pathlib import Path
 
 from small_tokenizers import train_sentencepiece, write_directory
 
-from flan_jax.formats.token_edges import TokenizedText, locate
-from flan_jax.formats.tokenizer import Tokenizer, load_tokenizer
+from flan_jax.text.token_edges import TokenizedText, locate
+from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
 
 
 def _located(tokenizer: Tokenizer, text: str) -> list[int | None]:

@@ -9,7 +9,7 @@ import pytest
 from small_tokenizers import SENTENCES, SHARED, byte_level_backend, train_sentencepiece, write_directory
 
 from flan_jax.errors import InputError
-from flan_jax.formats.tokenizer import load_tokenizer
+from flan_jax.text.tokenizer import load_tokenizer
 
 TEXTS = (
     *SENTENCES,

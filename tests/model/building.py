@@ -11,10 +11,10 @@ import numpy as np
 
 from flan_jax.config import MeshConfig
 from flan_jax.config_file import parse_config
-from flan_jax.formats.safetensors import write_tensors
-from flan_jax.model.likelihood import token_logits
-from flan_jax.model.weights import Parts, create, merge_module
+from flan_jax.model.load import Parts, create, merge_module
+from flan_jax.model.nn.likelihood import token_logits
 from flan_jax.parallel.mesh import make_mesh
+from flan_jax.weights.safetensors import write_tensors
 
 FLOAT32 = {"compute_dtype": "float32", "frozen_dtype": "float32"}
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flan_jax.model.attention import Visibility, attend
+from flan_jax.model.nn.attention import Visibility, attend
 
 HEADS, KV_HEADS, WIDTH = 6, 3, 8
 

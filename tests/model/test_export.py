@@ -7,9 +7,9 @@ from building import LLAMA, config_of, decoder_rows, logits_of, mesh_of, model_d
 from t5_reference import ARCHITECTURES, rows, torch_logits
 
 from flan_jax.errors import InputError
-from flan_jax.formats.safetensors import open_tensors
-from flan_jax.model.export import export_huggingface, export_peft
-from flan_jax.model.weights import create
+from flan_jax.model.load import create
+from flan_jax.model.save import export_huggingface, export_peft
+from flan_jax.weights.tensors import open_tensors
 
 PROMPTS = [[3, 4, 5, 6, 7], [8, 9]]
 SETTINGS = {"llama": LLAMA, "t5_1_1": ARCHITECTURES["t5_1_1"], "tied": {**LLAMA, "tie_word_embeddings": True}}

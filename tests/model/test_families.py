@@ -7,7 +7,7 @@ from t5_reference import ARCHITECTURES
 
 from flan_jax.errors import InputError
 from flan_jax.model.blueprint import blueprint_of, flat_parameters
-from flan_jax.model.families import family_of
+from flan_jax.model.family import family_of
 from flan_jax.model.names import Name
 
 SETTINGS = {

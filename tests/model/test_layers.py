@@ -7,10 +7,10 @@ import pytest
 from building import LLAMA, parts_of
 from flax import nnx
 
-from flan_jax.model.bits import from_bits, to_bits
-from flan_jax.model.layers import ComputeSettings, Projection, RMSNorm, drop, scan_layers
-from flan_jax.model.matmul import product, project
-from flan_jax.model.weights import merge_module
+from flan_jax.model.load import merge_module
+from flan_jax.model.nn.bits import from_bits, to_bits
+from flan_jax.model.nn.layers import ComputeSettings, Projection, RMSNorm, drop, scan_layers
+from flan_jax.model.nn.matmul import product, project
 
 LOW = ComputeSettings(jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.bfloat16), "dots", 1)
 HIGH = ComputeSettings(jnp.dtype(jnp.float32), jnp.dtype(jnp.float32), "dots", 1)

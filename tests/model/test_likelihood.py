@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flan_jax.model.likelihood import CHUNK, token_log_likelihoods
+from flan_jax.model.nn.likelihood import CHUNK, token_log_likelihoods
 
 
 @pytest.mark.parametrize("length", [5, CHUNK, 2 * CHUNK + 3])

@@ -8,8 +8,8 @@ from building import logits_of, model_directory, moved, parts_of
 from llama_reference import ARCHITECTURES, GOLDEN, GOLDEN_NAMES, rows, torch_logits, torch_model
 
 from flan_jax.errors import InputError
-from flan_jax.model.llama_architecture import LlamaArchitecture
-from flan_jax.model.weights import merge_module
+from flan_jax.model.architecture.decoder import LlamaArchitecture
+from flan_jax.model.load import merge_module
 
 # what is compared here is the same program twice; how well it is compiled does not matter
 FAST_COMPILE = {"xla_backend_optimization_level": 0}

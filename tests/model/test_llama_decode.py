@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from building import LLAMA, parts_of
 
-from flan_jax.formats.tokenizer import load_tokenizer
-from flan_jax.model.likelihood import token_logits
-from flan_jax.model.weights import merge_module
+from flan_jax.model.load import merge_module
+from flan_jax.model.nn.likelihood import token_logits
+from flan_jax.text.tokenizer import load_tokenizer
 
 NEW = 6
 FAST_COMPILE = {"xla_backend_optimization_level": 0}

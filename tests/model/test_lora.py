@@ -6,9 +6,9 @@ from flax import nnx
 
 from flan_jax.config import LoraConfig
 from flan_jax.errors import InputError
-from flan_jax.model.layers import fold
-from flan_jax.model.lora import LoraSettings, resolve_targets
-from flan_jax.model.weights import merge_module
+from flan_jax.model.adapters.lora import LoraSettings, resolve_targets
+from flan_jax.model.load import merge_module
+from flan_jax.model.nn.layers import fold
 
 PROJECTIONS = {
     "blocks.attention.query": "model.layers.{layer}.self_attn.q_proj",

@@ -6,9 +6,9 @@ from building import logits_of, mesh_of, model_directory, parts_of
 from t5_reference import ARCHITECTURES, GOLDEN, rows, torch_logits, torch_model
 
 from flan_jax.errors import InputError
-from flan_jax.model.relative_bias import distance_buckets
-from flan_jax.model.t5_architecture import T5Architecture
-from flan_jax.model.weights import merge_module
+from flan_jax.model.architecture.encoder_decoder import T5Architecture
+from flan_jax.model.load import merge_module
+from flan_jax.model.nn.relative_bias import distance_buckets
 
 NAMES = tuple(ARCHITECTURES)
 

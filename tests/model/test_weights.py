@@ -6,9 +6,9 @@ from building import LLAMA, config_of, decoder_rows, logits_of, mesh_of, model_d
 from t5_reference import ARCHITECTURES, GOLDEN, rows
 
 from flan_jax.errors import InputError
-from flan_jax.formats.safetensors import SafetensorsSource
 from flan_jax.model.blueprint import check_vocabulary
-from flan_jax.model.weights import base_fingerprint, create
+from flan_jax.model.load import base_fingerprint, create
+from flan_jax.weights.safetensors import SafetensorsSource
 
 MESHES = [(1, 1, 1), (8, 1, 1), (2, 2, 2)]
 T5 = ARCHITECTURES["t5_1_1"]

@@ -7,10 +7,10 @@ from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
 from flan_jax.config import MeshConfig
 from flan_jax.errors import InputError
-from flan_jax.model.layers import ComputeSettings
-from flan_jax.model.llama import Llama
-from flan_jax.model.llama_architecture import LlamaArchitecture
-from flan_jax.model.lora import LoRAParam, LoraSettings
+from flan_jax.model.adapters.lora import LoRAParam, LoraSettings
+from flan_jax.model.architecture.decoder import LlamaArchitecture
+from flan_jax.model.decoder import Llama
+from flan_jax.model.nn.layers import ComputeSettings
 from flan_jax.parallel.mesh import (
     AXES,
     constrain,

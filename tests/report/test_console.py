@@ -1,7 +1,7 @@
 import numpy as np
 from rich.console import Console
 
-from flan_jax.data.shares import MixtureReport, SideFill, TaskShare
+from flan_jax.data.plan.shares import MixtureReport, SideFill, TaskShare
 from flan_jax.report.console import ParameterLine, ScoreLine, fill_lines, parameter_table, score_table, share_table
 from flan_jax.report.tokens import row_view
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.fields import Dropped, fields_of, record_fields
-from flan_jax.data.file_source import FileSource
 from flan_jax.data.registry import HoldBack, TaskSpec, WebFileSource, get_task, load_modules
-from flan_jax.data.renderer import Renderer
-from flan_jax.data.resolve import resolve_mixture
-from flan_jax.data.schema import Skip
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.renderer import Renderer
+from flan_jax.data.sources.files import FileSource
+from flan_jax.data.spec.fields import Dropped, fields_of, record_fields
+from flan_jax.data.spec.schema import Skip
 from flan_jax.evaluate.metrics import answer_reader, normalize
 from flan_jax.tasks.cot import aqua, creak, esnli, rationales, sensemaking
 

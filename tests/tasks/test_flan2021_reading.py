@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from flan_jax.data.fields import record_fields
 from flan_jax.data.registry import Skip, TaskSpec, get_task
-from flan_jax.data.renderer import Example, Renderer
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.renderer import Renderer
+from flan_jax.data.spec.fields import record_fields
 
 TASKS = {
     "reading_comprehension": ("squad_v1", "squad_v2", "drop", "multirc", "openbookqa", "bool_q"),

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from flan_jax.data.fields import record_fields
 from flan_jax.data.registry import Skip, get_task
-from flan_jax.data.render import render
-from flan_jax.data.renderer import Mode
+from flan_jax.data.render.examples import render
+from flan_jax.data.render.renderer import Mode
+from flan_jax.data.spec.fields import record_fields
 from flan_jax.tasks.flan2021 import common_sense, coreference
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from flan_jax.data.fields import record_fields
 from flan_jax.data.registry import HoldBack, TfdsSource, get_task, load_modules
-from flan_jax.data.renderer import Renderer
-from flan_jax.data.schema import Skip
-from flan_jax.data.spec import Fields
+from flan_jax.data.render.renderer import Renderer
+from flan_jax.data.spec.fields import record_fields
+from flan_jax.data.spec.schema import Skip
+from flan_jax.data.spec.task import Fields
 from flan_jax.tasks.flan2021 import summarization_news, summarization_other, translation
 
 SUMMARIES = (

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from flan_jax.config import Config
-from flan_jax.data.mixture import Part
-from flan_jax.data.order import key64
-from flan_jax.data.plan import make_plan
+from flan_jax.data.plan.plan import make_plan
+from flan_jax.data.plan.shares import mixture_report
 from flan_jax.data.registry import get_cluster, get_mixture, get_task, mixture_names
-from flan_jax.data.resolve import Resolved, resolve_mixture, tasks_of_mixture
-from flan_jax.data.shares import mixture_report
+from flan_jax.data.registry.resolve import Resolved, resolve_mixture, tasks_of_mixture
+from flan_jax.data.spec.mixture import Part
+from flan_jax.keyed import key64
 
 WINDOWS = 2
 SUBMIXES = ("flan2021_submix", "t0_submix", "niv2_submix", "cot_submix", "dialog_submix")

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.fields import record_fields
 from flan_jax.data.registry import Skip, TaskSpec, get_task, task_names
-from flan_jax.data.render import Dropped, Example, examples, renderer_for
-from flan_jax.data.resolve import resolve_mixture
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import examples, renderer_for
+from flan_jax.data.spec.fields import Dropped, record_fields
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 INSTRUCTION_SETS = (

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.fields import record_fields
 from flan_jax.data.registry import Skip, get_task
-from flan_jax.data.render import Dropped, Example, examples
-from flan_jax.data.resolve import resolve_mixture
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import examples
+from flan_jax.data.spec.fields import Dropped, record_fields
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FILES = {

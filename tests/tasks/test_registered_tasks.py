@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.check import check_task, ways
-from flan_jax.data.fields import record_fields
-from flan_jax.data.local import any_shots, plain_sources
+from flan_jax.data.check.local import plain_sources
+from flan_jax.data.check.task import check_task, ways
 from flan_jax.data.registry import HubSource, Labels, Skip, TaskSpec, TfdsSource, get_task, task_names
-from flan_jax.data.render import renderer_for
-from flan_jax.data.renderer import Example, is_whole
-from flan_jax.data.resolve import resolve_mixture
-from flan_jax.data.spec import Fields
+from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import renderer_for
+from flan_jax.data.render.shots import any_shots
+from flan_jax.data.spec.fields import is_whole, record_fields
+from flan_jax.data.spec.task import Fields
 
 GOLDEN = Path(__file__).parent / "golden_samples"
 SPECS = [spec for spec in map(get_task, task_names()) if not spec.source.name.startswith("starter/")]

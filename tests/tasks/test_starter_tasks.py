@@ -15,9 +15,11 @@ import pytest
 
 from flan_jax.config import DataConfig
 from flan_jax.data.registry import TaskSpec, get_mixture, get_task, task_names
-from flan_jax.data.render import Dropped, Example, describe, examples, fields_of, render
-from flan_jax.data.renderer import Mode
-from flan_jax.data.spec import Fields
+from flan_jax.data.render.example import Example
+from flan_jax.data.render.examples import describe, examples, render
+from flan_jax.data.render.renderer import Mode
+from flan_jax.data.spec.fields import Dropped, fields_of
+from flan_jax.data.spec.task import Fields
 
 GOLDEN = Path(__file__).parent / "golden"
 OWN = [name for name in task_names() if get_task(name).source.name.startswith("starter/")]

@@ -7,7 +7,7 @@ from flax import nnx
 from jax.sharding import NamedSharding
 from tiny_run import tiny_config
 
-from flan_jax.model.weights import flat_parameters
+from flan_jax.model.blueprint import flat_parameters
 from flan_jax.parallel.mesh import sharding_for
 from flan_jax.train.checkpoint import Account
 from flan_jax.train.optimizer import make_optimizer, make_schedule

@@ -8,7 +8,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from flan_jax.config import MeshConfig
 from flan_jax.parallel.mesh import make_mesh
-from flan_jax.train.loss import CrossEntropy, cross_entropy
+from flan_jax.train.objectives.cross_entropy import CrossEntropy, cross_entropy
 
 B, T, D, V = 4, 24, 16, 97
 

@@ -8,9 +8,10 @@ from tiny_run import LENGTH, NUM_TASKS, ROWS, TinyRun, batch_at, mean_losses, ti
 
 from flan_jax.config_file import parse_config
 from flan_jax.errors import InputError
-from flan_jax.model.weights import create, flat_parameters, merge_module
+from flan_jax.model.blueprint import flat_parameters
+from flan_jax.model.load import create, merge_module
 from flan_jax.parallel.mesh import place_batch
-from flan_jax.train.loss import cross_entropy
+from flan_jax.train.objectives.cross_entropy import cross_entropy
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import init_state
 from flan_jax.train.step import StepSettings, check_batch, make_train_step

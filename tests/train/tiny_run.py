@@ -8,7 +8,7 @@ import numpy as np
 
 from flan_jax.config import Config, MeshConfig
 from flan_jax.config_file import parse_config
-from flan_jax.model.weights import Parts, create
+from flan_jax.model.load import Parts, create
 from flan_jax.parallel.mesh import host_rows, make_mesh, place_batch
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import init_state

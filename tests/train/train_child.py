@@ -25,7 +25,7 @@ multihost.start()
 import numpy as np  # noqa: E402
 from tiny_run import NUM_TASKS, TinyRun, batch_at, tiny_config, tiny_mesh  # noqa: E402
 
-from flan_jax.model.weights import flat_parameters  # noqa: E402
+from flan_jax.model.blueprint import flat_parameters  # noqa: E402
 from flan_jax.parallel.mesh import host_rows  # noqa: E402
 from flan_jax.train.checkpoint import Checkpoints  # noqa: E402
 from flan_jax.train.loop import Progress, train_loop  # noqa: E402

@@ -1,0 +1,1 @@
+"""What leaked from evaluation into training, and what is in training twice."""

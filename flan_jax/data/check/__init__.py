@@ -1,0 +1,1 @@
+"""Tasks held against the published form of their data sets."""

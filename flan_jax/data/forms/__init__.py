@@ -1,0 +1,1 @@
+"""The shapes of users' files: each form says how its records become examples."""

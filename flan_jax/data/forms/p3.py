@@ -1,0 +1,88 @@
+"""Prompted records: texts that are instruction and input in one, as the P3 collection publishes them.
+
+    bigscience/P3 on the hub       inputs_pretokenized, targets_pretokenized, answer_choices where the prompt has some
+    files with several prompts     template, prompt, completion (ending in <|endoftext|>, which is cut)
+
+Source: Sanh et al., 2022, arXiv 2110.08207.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flan_jax.data.forms.conversations import checked_pair, cut_end
+from flan_jax.data.sources.files import FileSource
+from flan_jax.data.spec.schema import Skip
+from flan_jax.data.spec.source import Record, SplitSource
+from flan_jax.data.spec.task import Fields
+from flan_jax.errors import InputError
+
+_MANY = 8  # templates named in an error; a file may have hundreds
+
+
+@dataclass(frozen=True)
+class PromptedSource:
+    """The records of one prompt or of all, with P3's fields.
+
+    Attributes:
+        source: gives the records in either form.
+        template: of the records to take, where they name theirs; none: all are taken.
+    """
+
+    source: SplitSource
+    template: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the source, with the template after it."""
+        return self.source.name if self.template is None else f"{self.source.name}#{self.template}"
+
+    @property
+    def version(self) -> str:
+        """The version of the source; the template is in the name."""
+        return self.source.version
+
+    def has_split(self, split: str) -> bool:
+        """Whether the source has it."""
+        return self.source.has_split(split)
+
+    def local(self, path: str) -> PromptedSource:
+        """The same from local files."""
+        return replace(self, source=FileSource(path))
+
+    def records(self, split: str) -> Iterator[Record]:
+        """The records of a split that are taken.
+
+        Raises:
+            InputError: there is none; names some of the templates that there are.
+        """
+        others: dict[str, None] = {}
+        is_empty = True
+        for row in self.source.records(split):
+            template = row.get("template", self.template)
+            if self.template in (None, template):
+                is_empty = False
+                yield _in_p3_form(row)
+            elif len(others) < _MANY:
+                others[template] = None
+        if is_empty:
+            raise InputError(
+                f"source {self.source.name}, split '{split}': no record has the template '{self.template}'; there are "
+                f"{', '.join(map(repr, others))} and maybe more"
+            )
+
+
+def _in_p3_form(row: Record) -> Record:
+    if "inputs_pretokenized" in row or not {"prompt", "completion"} <= row.keys():
+        return row  # a record of neither form is told where it is mapped, with its number
+    return {"inputs_pretokenized": row["prompt"], "targets_pretokenized": cut_end(row["completion"])}
+
+
+def from_prompted(record: Mapping[str, Any]) -> Fields | Skip:
+    """Prompt, answer and choices: None where the record lists none, or its answer is none of them."""
+    prompt, answer = record["inputs_pretokenized"].strip(), record["targets_pretokenized"].strip()
+    choices = list(dict.fromkeys(choice.strip() for choice in record.get("answer_choices") or ()))
+    is_choice = answer in choices and len(choices) > 1
+    return checked_pair(prompt, answer, choices=choices if is_choice else None)

@@ -1,0 +1,80 @@
+"""What a config needs from the token store: which folders, made from what, and opening them.
+
+The spec of a folder is everything its content depends on, as flat keys. `open_prepared` computes it anew and compares:
+a store made from anything else is refused by name, with what differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flan_jax.config import Config
+from flan_jax.data.prepare.encode import Form
+from flan_jax.data.prepare.wanted import Wanted, folder_spec, spec_differences, wanted_folders
+from flan_jax.data.registry.resolve import Resolved, resolve_run
+from flan_jax.data.spec.source import TRAIN
+from flan_jax.data.store.manifest import hash_file, is_finished, load_manifest
+from flan_jax.data.store.root import open_root
+from flan_jax.data.store.shards import EVALUATION_NAME
+from flan_jax.data.store.store import ReaderPool, Store
+from flan_jax.errors import InputError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The opened store of a run.
+
+    Attributes:
+        resolved: the mixture.
+        train: the store of each training task, in the mixture's order.
+        evaluation: the evaluation.jsonl of each task with a validation split, held-out ones last.
+    """
+
+    resolved: Resolved
+    train: dict[str, Store]
+    evaluation: dict[str, Path]
+
+
+def open_prepared(config: Config, form: Form) -> Prepared:
+    """Opens what `prepare` built for this config.
+
+    Raises:
+        InputError: a folder is missing, damaged, or was made from something else.
+    """
+    resolved = resolve_run(config)
+    root = open_root(config)
+    readers = ReaderPool()
+    train: dict[str, Store] = {}
+    evaluation: dict[str, Path] = {}
+    for wanted in wanted_folders(resolved):
+        directory = root.folder(wanted.path)
+        _refuse_stale(directory, wanted, config, form)
+        if wanted.split == TRAIN:
+            train[wanted.task.name] = Store(directory, readers)
+        else:
+            evaluation[wanted.task.name] = _checked_questions(directory)
+    return Prepared(resolved, train, evaluation)
+
+
+def _refuse_stale(directory: Path, wanted: Wanted, config: Config, form: Form) -> None:
+    where = f"token store of task '{wanted.task.name}', split '{wanted.split}'"
+    if not is_finished(directory):
+        raise InputError(f"{where}: is not there ('{directory}'); run 'flan-jax prepare CONFIG'")
+    differences = spec_differences(load_manifest(directory).spec, folder_spec(wanted, config, form))
+    if differences:
+        raise InputError(
+            f"{where}: was prepared from something else: {'; '.join(differences)}; run 'flan-jax prepare CONFIG' to "
+            "build it again"
+        )
+
+
+def _checked_questions(directory: Path) -> Path:
+    [file] = load_manifest(directory).files
+    path = directory / EVALUATION_NAME
+    if hash_file(path) != file.sha256:
+        raise InputError(
+            f"token store '{directory}': '{file.name}' does not match its checksum; delete this folder and run "
+            "'flan-jax prepare CONFIG' again"
+        )
+    return path

@@ -1,0 +1,118 @@
+"""Which folders of the store a config needs, and from what each is made.
+
+The spec of a folder is everything its content depends on, as flat keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from flan_jax.config import Config
+from flan_jax.data.prepare.encode import Form, record_kind, row_fit
+from flan_jax.data.registry.resolve import Resolved
+from flan_jax.data.render.examples import shots_of, training_cap
+from flan_jax.data.spec.source import TRAIN, VALIDATION, Source
+from flan_jax.data.spec.task import TaskSpec
+from flan_jax.errors import InputError
+
+SOURCE_VERSION = "task.source.version"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One folder of the store that a config needs."""
+
+    task: TaskSpec
+    split: str
+
+    @property
+    def path(self) -> Path:
+        """Its place within the store."""
+        return Path(self.task.folder, self.split)
+
+
+def wanted_folders(resolved: Resolved) -> list[Wanted]:
+    """The folders a config needs: both splits of training tasks, the validation split of those only evaluated."""
+    wanted = []
+    for name in resolved.train:
+        task = resolved.specs[name]
+        wanted.append(Wanted(task, TRAIN))
+        if VALIDATION in task.splits:
+            wanted.append(Wanted(task, VALIDATION))
+    return wanted + [Wanted(resolved.specs[name], VALIDATION) for name in (*resolved.held_out, *resolved.asked)]
+
+
+def folder_spec(wanted: Wanted, config: Config, form: Form) -> dict[str, Any]:
+    """Everything the content of a folder depends on, as flat keys with JSON values.
+
+    The version of a source that cannot be read here (its files or its library are missing) is None: a prepared store
+    is used without what it was made from.
+    """
+    data, task = config.data, wanted.task
+    spec: dict[str, Any] = {
+        "split": wanted.split,
+        "kind": record_kind(form),
+        "form": form.fingerprint,
+        "tokenizer": form.tokenizer.fingerprint,
+        "row lengths": row_fit(form, config.batch, data).sizes,
+        "data.too_long": data.too_long,
+        "data.template_mode": data.template_mode,
+        "data.options": data.options if task.options_shown is None else ("hidden", "shown")[task.options_shown],
+        "data.option_style": data.option_style,
+        "data.render_seed": data.render_seed,
+    }
+    if wanted.split == TRAIN and data.train_on_inputs:
+        spec["data.train_on_inputs"] = True
+    if wanted.split == TRAIN:
+        spec |= {"data.max_examples": training_cap(task, data), "data.renderings": data.renderings}
+    else:
+        spec["data.validation_examples"] = data.validation_examples
+    if shots_of(task, data):
+        spec |= {"data.shots": shots_of(task, data), "data.shot_tokens": data.shot_tokens}
+    spec |= _flat("task", _readable(wanted.task).identity())
+    return json.loads(json.dumps(spec))  # as it comes back from a manifest: lists, not tuples
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """Stands for a source that cannot be read here; only its name is known."""
+
+    name: str
+    version: None = None
+
+
+def _readable(task: TaskSpec) -> TaskSpec:
+    try:
+        task.source.version  # noqa: B018 (reading the version opens the source)
+    except InputError:
+        return dataclasses.replace(task, source=cast(Source, _Unreadable(task.source.name)))
+    return task
+
+
+def _flat(prefix: str, tree: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(f"{prefix}.{key}", value) if isinstance(value, Mapping) else {f"{prefix}.{key}": value}
+    return flat
+
+
+def spec_differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two specs, one short text a key."""
+    differences = []
+    for key in [*now, *(key for key in stored if key not in now)]:
+        old, new = stored.get(key), now.get(key)
+        is_unknown = key == SOURCE_VERSION and new is None  # the source cannot be read here
+        if old != new and not is_unknown:
+            is_short = all(isinstance(value, (str, int, float, bool, type(None))) for value in (old, new))
+            differences.append(f"{key} ({_short(old)} stored, {_short(new)} now)" if is_short else key)
+    return differences
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:12]}…{text[-8:]}"

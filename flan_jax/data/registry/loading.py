@@ -1,0 +1,78 @@
+"""Filling the registry: this project's tasks, installed packages, and the user's modules."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from flan_jax.errors import InputError
+
+OWN_PACKAGE = "flan_jax.tasks"
+ENTRY_POINTS = "flan_jax.tasks"
+_loaded: set[str] = set()
+
+
+def load_modules(modules: Iterable[str]) -> None:
+    """Imports the user's task modules: a path of a .py file or of a package folder, or a dotted module name.
+
+    Raises:
+        InputError: a module is not found or is no valid Python.
+    """
+    _load_own()
+    for module in modules:
+        path = Path(module).expanduser()
+        if module.endswith(".py") or path.is_dir():
+            _import_path(module, path)
+        else:
+            _import_name(module, f"data.modules '{module}'")
+
+
+def _load_own() -> None:
+    if OWN_PACKAGE in _loaded:
+        return
+    # marked first: a task file may ask for another task while it is being loaded
+    _loaded.add(OWN_PACKAGE)
+    _import_name(OWN_PACKAGE, OWN_PACKAGE)
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        _import_name(entry.value.partition(":")[0], f"entry point '{entry.name}' of '{ENTRY_POINTS}'")
+
+
+def _import_name(name: str, where: str) -> None:
+    if importlib.util.find_spec(name.partition(".")[0]) is None:
+        raise InputError(
+            f"{where}: no such file or module; give the path of a .py file or of a package, or a module name"
+        )
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{name}."):
+        importlib.import_module(module.name)
+
+
+def _import_path(module: str, path: Path) -> None:
+    file = path / "__init__.py" if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"data.modules '{module}': no such file; give the path of a .py file or of a package folder")
+    key = str(file.resolve())
+    if key in _loaded:
+        return
+    # a source of Python records is known by this name in the store, so it hangs on the file's own name alone
+    name = f"flan_jax_user_{path.stem}"
+    name += "" if name not in sys.modules else f"_{len(_loaded)}"
+    found = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=[str(path)] if path.is_dir() else None
+    )
+    assert found is not None, f"no import spec for {file}"
+    assert found.loader is not None, f"no loader for {file}"
+    loaded = importlib.util.module_from_spec(found)
+    sys.modules[name] = loaded
+    try:
+        found.loader.exec_module(loaded)
+        for inner in pkgutil.walk_packages(getattr(loaded, "__path__", []), f"{name}."):
+            importlib.import_module(inner.name)
+    except SyntaxError as e:
+        raise InputError(f"data.modules '{module}' line {e.lineno}: no valid Python ({e.msg})") from e
+    _loaded.add(key)

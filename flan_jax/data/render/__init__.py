@@ -1,0 +1,1 @@
+"""From fields to examples: templates, options, examples before the question, caps."""

@@ -1,0 +1,1 @@
+"""Where raw records come from: files, the web, TFDS, the hub, SeqIO, Python."""

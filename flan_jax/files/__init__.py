@@ -1,0 +1,1 @@
+"""Small things of files and addresses: written whole, hashed, opened wherever they lie."""

@@ -1,4 +1,0 @@
-"""What is read from and written to disk in other people's formats: weights, tokenizers, chat templates.
-
-Data and model both stand on this room; it knows neither.
-"""

@@ -1,0 +1,1 @@
+"""Decoding with a cache, a whole answer in one program."""

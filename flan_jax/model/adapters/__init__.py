@@ -1,0 +1,1 @@
+"""Parameter-efficient tuning: what stands beside a projection's kernel."""

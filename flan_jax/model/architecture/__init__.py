@@ -1,0 +1,1 @@
+"""The frozen specifications of the two architectures."""

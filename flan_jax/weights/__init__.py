@@ -1,0 +1,1 @@
+"""Weight files of other tools: safetensors and GGUF, and the architecture that stands beside the weights."""
