@@ -24,7 +24,7 @@ from flan_jax.config import Config
 from flan_jax.config_file import load_config
 from flan_jax.data.prepare.prepare import prepare
 from flan_jax.data.registry import IterableSource, TaskSpec, Template, add_task
-from flan_jax.text.chat import make_form
+from flan_jax.text.chat import make_encoder
 from flan_jax.text.tokenizer import load_tokenizer
 
 MADE = "benchmark_made_task"
@@ -77,9 +77,9 @@ def child(tokenizer: str, made_examples: int, overrides: list[str]) -> None:
     """Prepares once and prints what it took; the worker's memory is that of the largest one."""
     if made_examples:
         add_made_task(made_examples)
-    form = make_form("auto", load_tokenizer(tokenizer), "default", is_encoder_decoder=False)
+    encoder = make_encoder("auto", load_tokenizer(tokenizer), "default", is_encoder_decoder=False)
     with tempfile.TemporaryDirectory() as folder:
-        report = prepare(config_of(folder, overrides), form)
+        report = prepare(run := config_of(folder, overrides), encoder, resolve_run(run))
     peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(json.dumps({"seconds": report.seconds, "tokens": report.num_tokens, "mib": peaks[0], "worker_mib": peaks[1]}))
 

@@ -106,8 +106,9 @@ def short_data(folder: Path) -> None:
     from flan_jax.data.plan.plan import make_plan
     from flan_jax.data.prepare.opened import open_prepared
     from flan_jax.data.prepare.prepare import prepare
+    from flan_jax.data.registry.resolve import resolve_run
     from flan_jax.text.byte_tokenizer import BYTES
-    from flan_jax.text.chat import make_form
+    from flan_jax.text.chat import make_encoder
     from flan_jax.text.tokenizer import load_tokenizer
 
     tokenizer = os.environ.get("FLAN_JAX_SMOLLM2", BYTES)
@@ -119,9 +120,9 @@ def short_data(folder: Path) -> None:
         },
         "benchmark",
     )
-    form = make_form("auto", load_tokenizer(tokenizer), "default", is_encoder_decoder=False)
-    prepare(config, form)
-    prepared = open_prepared(config, form)
+    encoder = make_encoder("auto", load_tokenizer(tokenizer), "default", is_encoder_decoder=False)
+    prepare(config, encoder, resolve_run(config))
+    prepared = open_prepared(config, encoder, resolve_run(config))
     plan = make_plan(config, prepared.train, prepared.resolved.mixture)
     with Loader(plan, prepared.train, rows=slice(0, ROWS), position=plan.start(), workers=0) as loader:
         packed, _ = next(loader)

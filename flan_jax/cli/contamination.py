@@ -26,6 +26,7 @@ from flan_jax.data.audit.content import Content, asked_examples, check_readable,
 from flan_jax.data.audit.duplicates import DuplicateFinder, Duplicates
 from flan_jax.data.audit.overlap import OverlapFinder, TaskOverlap
 from flan_jax.data.prepare.opened import Prepared, open_prepared
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.spec.source import TRAIN, VALIDATION
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.data.spec.variant import split_variant
@@ -44,7 +45,7 @@ def run(source: ConfigFile) -> None:
     config = source.config
     console = make_console()
     text = open_text(config)
-    prepared = open_prepared(config, text.form)
+    prepared = open_prepared(config, text.encoder, resolve_run(config))
     if not prepared.evaluation:
         raise InputError("contamination: no task of the mixture has a validation split; name some in evaluation.tasks")
     overlaps, duplicates = compare(config, prepared, text, console)

@@ -50,7 +50,7 @@ def write_export(
     console: Console,
 ) -> None:
     """Write one export of an open model."""
-    prompts = [ids.tolist() for ids in text.form.prompt([[Message("user", prompt)] for prompt in PARITY_PROMPTS])]
+    prompts = [ids.tolist() for ids in text.encoder.prompt([[Message("user", prompt)] for prompt in PARITY_PROMPTS])]
     shared = {"config": config, "mesh": model.mesh, "prompts": prompts, "add_files": text.tokenizer.save}
     if form == "peft":
         parity = export_peft(model.parts, out, **shared)

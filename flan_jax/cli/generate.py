@@ -41,7 +41,7 @@ def answer_all(config: Config, text: Text, model: OpenModel, prompts: Sequence[s
     settings = config.generation
     data_shards = model.mesh.shape["data"] * model.mesh.shape["fsdp"]
     rows = -(-len(prompts) // data_shards) * data_shards
-    ids = text.form.prompt([[Message("user", prompt)] for prompt in prompts])
+    ids = text.encoder.prompt([[Message("user", prompt)] for prompt in prompts])
     answers = make_decoder(text, model, rows)(
         model.parts.tuned,
         model.parts.frozen,
@@ -59,7 +59,7 @@ def make_decoder(text: Text, model: OpenModel, rows: int) -> Decoder:
         model.mesh,
         kind=model.parts.architecture.kind,
         rows=rows,
-        stop_ids=text.form.stop_ids,
+        stop_ids=text.encoder.stop_ids,
         longest=model.parts.architecture.max_length,
     )
 
@@ -82,7 +82,7 @@ def converse(config: Config, text: Text, model: OpenModel, console: Console) -> 
             turns = []
             continue
         turns.append(Message("user", line))
-        [ids] = text.form.prompt([turns])
+        [ids] = text.encoder.prompt([turns])
         answer: list[int] = []
         shown = ""
         settings = config.generation

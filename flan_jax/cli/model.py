@@ -63,7 +63,7 @@ def fingerprints(config: Config, text: Text, prepared: Prepared) -> dict[str, st
     stores = {name: store.manifest for name, store in prepared.train.items()}
     return {
         "base weights": base_fingerprint(config),
-        "tokenizer": text.form.fingerprint,
+        "tokenizer": text.encoder.fingerprint,
         "templates": fingerprint({name: manifest.spec_fingerprint for name, manifest in stores.items()}),
         "store": fingerprint({name: manifest.content for name, manifest in stores.items()}),
     }

@@ -62,14 +62,18 @@ def _build_on_beam(config: Config, text: Text, runner: str, flags: Sequence[str]
 
     if runner not in beam_prepare.RUNNERS:
         raise InputError(f"--runner '{runner}': unknown; allowed: {', '.join(beam_prepare.RUNNERS)}")
-    return beam_prepare.prepare_on_beam(config, text.form, runner=cast(beam_prepare.Runner, runner), flags=flags)
+    return beam_prepare.prepare_on_beam(
+        config, text.encoder, resolve_run(config), runner=cast(beam_prepare.Runner, runner), flags=flags
+    )
 
 
 def build(config: Config, text: Text, console: Console) -> preparing.PrepareReport:
     """Build what is missing, and show the task at work, how far it is and how fast."""
     with _Shown(console) as shown:
         spare_processes = min(MOST_PROCESSES, num_cores())
-        return preparing.prepare(config, text.form, spare_processes=spare_processes, progress=shown.show)
+        return preparing.prepare(
+            config, text.encoder, resolve_run(config), spare_processes=spare_processes, progress=shown.show
+        )
 
 
 class _Shown:
@@ -168,14 +172,15 @@ def ensure_prepared(source: ConfigFile, text: Text) -> Prepared:
 
     config = source.config
     root = open_root(config)
-    wanted = wanted_folders(resolve_run(config))
+    resolved = resolve_run(config)
+    wanted = wanted_folders(resolved)
     if is_main() and not all(is_finished(root.folder(one.path)) for one in wanted):
         command = [sys.executable, "-m", "flan_jax", "prepare", *source.arguments]
         status = subprocess.run(command, check=False).returncode
         if status:
             raise InputError(f"preparing the store '{config.store_dir}' ended with exit code {status}; see above")
     barrier("prepared")
-    return open_prepared(config, text.form)
+    return open_prepared(config, text.encoder, resolved)
 
 
 def verify(source: ConfigFile) -> None:

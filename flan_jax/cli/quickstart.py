@@ -21,6 +21,7 @@ from flan_jax.cli.session import ConfigFile, make_console, open_text, start_jax
 from flan_jax.cli.train import tune
 from flan_jax.config import Config
 from flan_jax.data.prepare.opened import open_prepared
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.evaluate.compare import compare
 from flan_jax.evaluate.results import write_evaluation
 from flan_jax.model.load import create
@@ -50,7 +51,7 @@ def run(source: ConfigFile) -> None:
 
     _headline(console, started, "data")
     build(config, text, console)
-    prepared = open_prepared(config, text.form)
+    prepared = open_prepared(config, text.encoder, resolve_run(config))
     tasks = evaluation_tasks(config, prepared)
     examples = sum(store.num_examples for store in prepared.train.values())
     console.print(f"{len(prepared.train)} tasks, {examples:,} examples; held out: {', '.join(config.data.hold_out)}")

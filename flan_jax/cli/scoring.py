@@ -64,7 +64,7 @@ def make_evaluator(config: Config, text: Text, parts: Parts, mesh, tasks: Sequen
         mesh=mesh,
         batch=config.batch,
         settings=config.evaluation,
-        stop_ids=text.form.stop_ids,
+        stop_ids=text.encoder.stop_ids,
         decode_text=text.tokenizer.decode,
     )
 

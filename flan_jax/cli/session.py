@@ -20,7 +20,7 @@ from flan_jax.config_file import load_config
 from flan_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from flan_jax.data.prepare.encode import Form
+    from flan_jax.data.prepare.encode import Encoder
     from flan_jax.text.tokenizer import Tokenizer
 
 RESOLVED_CONFIG = "config.yaml"  # in the run folder: the config with every default filled in
@@ -95,7 +95,7 @@ class Text:
     architecture: dict[str, Any]
     is_encoder_decoder: bool
     tokenizer: Tokenizer
-    form: Form
+    encoder: Encoder
 
 
 def open_text(config: Config) -> Text:
@@ -104,7 +104,7 @@ def open_text(config: Config) -> Text:
     Raises:
         InputError: files are missing or malformed, or the tokenizer is larger than the embedding.
     """
-    from flan_jax.text.chat import make_form
+    from flan_jax.text.chat import make_encoder
     from flan_jax.text.tokenizer import load_tokenizer
     from flan_jax.weights.architecture import read_architecture
 
@@ -128,8 +128,8 @@ def open_text(config: Config) -> Text:
             "tokenizer the model was trained with"
         )
     is_encoder_decoder = architecture.get("model_type") == "t5"
-    form = make_form(config.data.form, tokenizer, config.chat.system, is_encoder_decoder=is_encoder_decoder)
-    return Text(architecture, is_encoder_decoder, tokenizer, form)
+    encoder = make_encoder(config.data.form, tokenizer, config.chat.system, is_encoder_decoder=is_encoder_decoder)
+    return Text(architecture, is_encoder_decoder, tokenizer, encoder)
 
 
 def start_jax(config: Config) -> None:

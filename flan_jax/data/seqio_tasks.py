@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from flan_jax.config import BatchConfig, DataConfig
 from flan_jax.data.plan.rates import mixture_rates
-from flan_jax.data.prepare.encode import Fit, Form, LeftOut, encode, shot_budget
+from flan_jax.data.prepare.encode import Encoder, Fit, LeftOut, encode, shot_budget
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import examples
@@ -30,13 +30,13 @@ from flan_jax.data.sources.seqio import _PRETOKENIZED, INPUTS, TARGETS, Tokenize
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.data.store.record import PairRecord, TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.text.plain import PairForm
+from flan_jax.text.plain import PairEncoder
 
 _BATCH_EXAMPLES = 256
 
 
 def as_seqio(
-    spec: TaskSpec, form: Form, data: DataConfig, *, name: str = "", batch: BatchConfig | None = None
+    spec: TaskSpec, encoder: Encoder, data: DataConfig, *, name: str = "", batch: BatchConfig | None = None
 ) -> seqio.Task:
     """Registers a task with SeqIO, rendered and tokenized as for the store.
 
@@ -61,10 +61,10 @@ def as_seqio(
     def dataset_fn(split: str, shuffle_files: bool = False, seed: int | None = None) -> tf.data.Dataset:
         del shuffle_files, seed  # the order is the source's, as in the store
         return tf.data.Dataset.from_generator(
-            functools.partial(encoded_examples, spec, split, form, data, batch), output_signature=_SIGNATURE
+            functools.partial(encoded_examples, spec, split, encoder, data, batch), output_signature=_SIGNATURE
         )
 
-    vocabulary = TokenizerVocabulary(form.tokenizer)
+    vocabulary = TokenizerVocabulary(encoder.tokenizer)
     feature = seqio.Feature(vocabulary, add_eos=False, dtype=tf.int32)
     return seqio.TaskRegistry.add(
         name,
@@ -91,14 +91,14 @@ def seqio_name(name: str) -> str:
 
 
 def encoded_examples(
-    spec: TaskSpec, split: str, form: Form, data: DataConfig, batch: BatchConfig | None = None
+    spec: TaskSpec, split: str, encoder: Encoder, data: DataConfig, batch: BatchConfig | None = None
 ) -> Iterator[dict[str, Any]]:
     """Every example of a split with the ids that the store has, of any length; what cannot be encoded is left out."""
-    any_length = Fit(sizes=(sys.maxsize, sys.maxsize)[: 2 if isinstance(form, PairForm) else 1], cut_input=False)
-    rendered = examples(spec, split, data, budget=shot_budget(form, batch, data))
+    any_length = Fit(sizes=(sys.maxsize, sys.maxsize)[: 2 if isinstance(encoder, PairEncoder) else 1], cut_input=False)
+    rendered = examples(spec, split, data, budget=shot_budget(encoder, batch, data))
     kept = (item for item in rendered if isinstance(item, Example))
     while some := list(itertools.islice(kept, _BATCH_EXAMPLES)):
-        for example, (record, _) in zip(some, encode(form, some, any_length), strict=True):
+        for example, (record, _) in zip(some, encode(encoder, some, any_length), strict=True):
             if isinstance(record, LeftOut):
                 continue
             is_pair = isinstance(record, PairRecord)
@@ -122,7 +122,7 @@ def _split_at_answer(record: TokenRecord) -> tuple[np.ndarray, np.ndarray]:
 def as_seqio_mixture(
     name: str,
     resolved: Resolved,
-    form: Form,
+    encoder: Encoder,
     data: DataConfig,
     *,
     rates: Mapping[str, float] | None = None,
@@ -144,5 +144,5 @@ def as_seqio_mixture(
         rates = mixture_rates(data.mixing, dict(zip(tasks, counts, strict=True)), resolved.mixture)
     for task in tasks:
         if seqio_name(task) not in seqio.TaskRegistry.names():
-            as_seqio(resolved.specs[task], form, data, batch=batch)
+            as_seqio(resolved.specs[task], encoder, data, batch=batch)
     return seqio.MixtureRegistry.add(name, [(seqio_name(task), rates[task]) for task in tasks])

@@ -21,11 +21,11 @@ import numpy as np
 from flan_jax.errors import InputError
 from flan_jax.text.chat_template import ChatTemplate
 from flan_jax.text.conversation import ConversationError, Encoded, Message, encoded
-from flan_jax.text.plain import PairForm, TextForm, form_fingerprint
+from flan_jax.text.plain import PairEncoder, TextEncoder, encoder_fingerprint
 from flan_jax.text.token_edges import TokenizedText, locate
 from flan_jax.text.tokenizer import Tokenizer
 
-__all__ = ["ChatForm", "ConversationError", "Encoded", "Message", "PairForm", "TextForm", "make_form"]
+__all__ = ["ChatEncoder", "ConversationError", "Encoded", "Message", "PairEncoder", "TextEncoder", "make_encoder"]
 
 Conversation = Sequence[Message]
 _VERSION = 1  # raise it when the same conversation gives other ids
@@ -47,7 +47,7 @@ class _Rendered:
     is_marked: bool
 
 
-class ChatForm:
+class ChatEncoder:
     """Conversations in the form of the tokenizer's chat template.
 
     Attributes:
@@ -72,7 +72,7 @@ class ChatForm:
         self._keeps_system = system == "default"
         self._opening = self._resolve_system(system)
         self.stop_ids = self._find_stop_ids()
-        self.fingerprint = form_fingerprint(self.kind, tokenizer, system, _VERSION)
+        self.fingerprint = encoder_fingerprint(self.kind, tokenizer, system, _VERSION)
 
     def encode(self, conversations: Sequence[Conversation]) -> list[Encoded]:
         """Ids with loss weights, one per conversation.
@@ -242,9 +242,9 @@ def _unanswered(turns: Sequence[Message]) -> list[Message]:
     return list(turns[:-1]) if turns and turns[-1].role == "assistant" else list(turns)
 
 
-def make_form(
+def make_encoder(
     kind: Literal["auto", "chat", "text"], tokenizer: Tokenizer, system: str, *, is_encoder_decoder: bool
-) -> ChatForm | TextForm | PairForm:
+) -> ChatEncoder | TextEncoder | PairEncoder:
     """The form for a config's data.form and chat.system and a model's kind.
 
     Args:
@@ -261,7 +261,7 @@ def make_form(
             raise InputError(
                 "data.form: chat is for decoder models, and this one is an encoder-decoder; use auto or text"
             )
-        return PairForm(tokenizer, system)
+        return PairEncoder(tokenizer, system)
     if kind == "chat" or (kind == "auto" and tokenizer.chat_template is not None):
-        return ChatForm(tokenizer, system)
-    return TextForm(tokenizer, system)
+        return ChatEncoder(tokenizer, system)
+    return TextEncoder(tokenizer, system)

@@ -20,13 +20,13 @@ _BETWEEN_TURNS = "\n\n"
 _VERSION = 1  # raise it when the same conversation gives other ids
 
 
-def form_fingerprint(kind: str, tokenizer: Tokenizer, system: str, version: int) -> str:
+def encoder_fingerprint(kind: str, tokenizer: Tokenizer, system: str, version: int) -> str:
     """SHA-256 over what decides the ids of a conversation."""
     parts = [kind, version, tokenizer.fingerprint, system]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-class TextForm:
+class TextEncoder:
     """Conversations as plain text for a decoder; loss on the answers and the end token after each."""
 
     kind = "text"
@@ -35,7 +35,7 @@ class TextForm:
         """Takes a tokenizer and chat.system of the config: a text other than none and default opens conversations."""
         self.tokenizer = tokenizer
         self.stop_ids = tokenizer.stop_ids
-        self.fingerprint = form_fingerprint(self.kind, tokenizer, system, _VERSION)
+        self.fingerprint = encoder_fingerprint(self.kind, tokenizer, system, _VERSION)
         self._system = system
 
     def encode(self, conversations: Sequence[Sequence[Message]]) -> list[Encoded]:
@@ -116,7 +116,7 @@ class TextForm:
         return results
 
 
-class PairForm:
+class PairEncoder:
     """Conversations as (input, target) for an encoder-decoder; the last assistant turn is the target."""
 
     kind = "pair"
@@ -125,7 +125,7 @@ class PairForm:
         """Takes a tokenizer and the config's chat.system: a text other than none and default opens each input."""
         self.tokenizer = tokenizer
         self.stop_ids = tokenizer.stop_ids
-        self.fingerprint = form_fingerprint(self.kind, tokenizer, system, _VERSION)
+        self.fingerprint = encoder_fingerprint(self.kind, tokenizer, system, _VERSION)
         self._system = system
 
     def encode_pairs(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[np.ndarray, np.ndarray]]:

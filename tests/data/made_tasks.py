@@ -7,10 +7,10 @@ from typing import Any
 from flan_jax.config import Config
 from flan_jax.config_file import parse_config
 from flan_jax.data.store.manifest import Manifest, load_manifest
-from flan_jax.text.chat import make_form
+from flan_jax.text.chat import make_encoder
 from flan_jax.text.tokenizer import load_tokenizer
 
-FORM = make_form("text", load_tokenizer("bytes"), "default", is_encoder_decoder=False)
+ENCODER = make_encoder("text", load_tokenizer("bytes"), "default", is_encoder_decoder=False)
 SHARD_RECORDS = 8  # in these tests
 _NUMBERS = itertools.count()
 

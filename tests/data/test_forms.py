@@ -213,7 +213,7 @@ def test_a_record_of_another_form_is_told(form: str, problem: str, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("own_registry")
-def test_names_of_the_form_register_tasks_and_mix_with_others(tmp_path: Path):
+def test_names_of_the_form_are_tasks_and_mix_with_others(tmp_path: Path):
     path = written(tmp_path, *({"prompt": f"a{i}", "completion": f"b{i}"} for i in range(200)))
     name = f"prompt-completion:{path}"
     resolved = resolve_mixture(DataConfig(mixture={name: 2.0, "capital_city": 1.0}))
@@ -223,7 +223,8 @@ def test_names_of_the_form_register_tasks_and_mix_with_others(tmp_path: Path):
         split: len(list(examples(resolved.specs[name], split, DataConfig()))) for split in ("train", "validation")
     }
     assert counts == {"train": 196, "validation": 4}
-    assert resolve_mixture(DataConfig(mixture=name)).specs[name] is registry.get_task(name)
+    assert resolve_mixture(DataConfig(mixture=name)).specs[name].identity() == registry.get_task(name).identity()
+    assert name not in registry.task_names()
     assert form_task("alpaca", path, name="mine", cluster="own").cluster == "own"
     with pytest.raises(InputError, match="data form 'alpacca': unknown; allowed: alpaca"):
         form_task("alpacca", path)

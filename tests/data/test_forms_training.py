@@ -11,16 +11,17 @@ from flan_jax.config_file import parse_config
 from flan_jax.data.prepare.encode import encode, row_fit
 from flan_jax.data.prepare.opened import open_prepared
 from flan_jax.data.prepare.prepare import prepare
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.render.example import Example
 from flan_jax.data.store.record import TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.text.chat import make_form
+from flan_jax.text.chat import make_encoder
 from flan_jax.text.conversation import Message
 from flan_jax.text.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("bytes")
-TEXT = make_form("text", TOKENIZER, "default", is_encoder_decoder=False)
-PAIR = make_form("auto", TOKENIZER, "default", is_encoder_decoder=True)
+TEXT = make_encoder("text", TOKENIZER, "default", is_encoder_decoder=False)
+PAIR = make_encoder("auto", TOKENIZER, "default", is_encoder_decoder=True)
 
 
 def run(folder: Path, *, length: int = 96, **data: object) -> Config:
@@ -36,9 +37,9 @@ def run(folder: Path, *, length: int = 96, **data: object) -> Config:
 
 def test_all_tokens_carry_loss_and_the_ids_stay(tmp_path: Path):
     [plain], [whole] = (
-        open_prepared(config, TEXT).train.values()
+        open_prepared(config, TEXT, resolve_run(config)).train.values()
         for config in (run(tmp_path, store=str(tmp_path / "a")), run(tmp_path, train_on_inputs=True))
-        if prepare(config, TEXT)
+        if prepare(config, TEXT, resolve_run(config))
     )
     for answers_only, everything in zip(plain.read(range(19)), whole.read(range(19)), strict=True):
         assert isinstance(answers_only, TokenRecord)
@@ -48,11 +49,11 @@ def test_all_tokens_carry_loss_and_the_ids_stay(tmp_path: Path):
 
 
 def test_a_prepared_store_is_not_taken_for_the_other_kind(tmp_path: Path):
-    prepare(run(tmp_path), TEXT)
+    prepare(config := run(tmp_path), TEXT, resolve_run(config))
     with pytest.raises(InputError, match=r"data.train_on_inputs \(None stored, True now\)"):
-        open_prepared(run(tmp_path, train_on_inputs=True), TEXT)
+        open_prepared(config := run(tmp_path, train_on_inputs=True), TEXT, resolve_run(config))
     # evaluation asks questions in either case: its folder is not built again
-    report = prepare(run(tmp_path, train_on_inputs=True), TEXT)
+    report = prepare(config := run(tmp_path, train_on_inputs=True), TEXT, resolve_run(config))
     assert [folder.state for folder in report.folders] == ["rebuilt", "found"]
 
 
@@ -70,5 +71,5 @@ def test_the_cut_still_goes_by_the_answers(tmp_path: Path):
 def test_an_encoder_decoder_refuses_it(tmp_path: Path):
     config = run(tmp_path, train_on_inputs=True)
     with pytest.raises(InputError, match=r"data\.train_on_inputs: an encoder-decoder, as this model is"):
-        prepare(config, PAIR)
+        prepare(config, PAIR, resolve_run(config))
     assert not (tmp_path / "run").exists()

@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from made_tasks import FORM, SHARD_RECORDS, made_config, manifests
+from made_tasks import ENCODER, SHARD_RECORDS, made_config, manifests
 
 from flan_jax.data.prepare import prepare as preparing
 from flan_jax.data.prepare.prepare import Status, prepare
 from flan_jax.data.registry import IterableSource, TaskSpec, Template, add_task
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.store import shards
 from flan_jax.errors import InputError
 
@@ -27,9 +28,9 @@ def small_shards(monkeypatch):
 def test_two_processes_make_the_store_that_one_makes(tmp_path):
     one = made_config(tmp_path, run="one", shots=1)
     two = made_config(tmp_path, run="two", shots=1, prepare_processes=2)
-    prepare(one, FORM)
+    prepare(one, ENCODER, resolve_run(one))
     calls: list[Status] = []
-    report = prepare(two, FORM, progress=calls.append)
+    report = prepare(two, ENCODER, resolve_run(two), progress=calls.append)
     assert report.made_by == "2 processes"
     assert [(folder.state, folder.num_shards) for folder in report.folders] == [("built", 15), ("built", 1)] * 2
     assert manifests(two) == manifests(one)
@@ -45,18 +46,17 @@ def test_two_processes_make_the_store_that_one_makes(tmp_path):
     assert calls[-1].num_finished == 4
     assert calls[-1].num_tokens == report.num_tokens == sum(m.num_tokens for m in manifests(one).values())
     assert list(tmp_path.rglob(".*")) == []
-    assert prepare(two, FORM).num_built == 0
+    assert prepare(two, ENCODER, resolve_run(two)).num_built == 0
 
 
 def test_spare_processes_are_started_when_there_is_much_to_do(tmp_path, monkeypatch):
     few, many, one = (made_config(tmp_path, run=run) for run in ("few", "many", "one"))
-    assert prepare(few, FORM, spare_processes=2).made_by == "1 process"
+    assert prepare(few, ENCODER, resolve_run(few), spare_processes=2).made_by == "1 process"
     monkeypatch.setattr(preparing, "_MUCH_TOKENS", 3_000)
-    assert prepare(many, FORM, spare_processes=2).made_by == "2 processes"
+    assert prepare(many, ENCODER, resolve_run(many), spare_processes=2).made_by == "2 processes"
     assert manifests(many) == manifests(few)
-    assert (
-        prepare(made_config(tmp_path, run="one", prepare_processes=1), FORM, spare_processes=2).made_by == "1 process"
-    )
+    alone = made_config(tmp_path, run="one", prepare_processes=1)
+    assert prepare(alone, ENCODER, resolve_run(alone), spare_processes=2).made_by == "1 process"
     assert manifests(one) == manifests(few)
 
 
@@ -66,7 +66,7 @@ def test_a_task_of_this_process_alone_is_refused_by_name(tmp_path):
     add_task(TaskSpec(name, "made", source, templates=(Template("What?"),), metrics=("exact_match",)))
     config = made_config(tmp_path, mixture=[name], prepare_processes=2)
     with pytest.raises(InputError, match=rf"cannot find task '{name}'.*data.modules, or use 1 process"):
-        prepare(config, FORM)
+        prepare(config, ENCODER, resolve_run(config))
     assert not list((tmp_path / "run").rglob("*.*"))
 
 
@@ -78,6 +78,7 @@ def test_workers_end_with_a_killed_process_and_their_shards_are_used(tmp_path):
         import made_tasks
         from flan_jax.data.store import shards
         from flan_jax.data.prepare.prepare import prepare
+        from flan_jax.data.registry.resolve import resolve_run
 
         def kill(status):
             if status.num_tokens:
@@ -87,7 +88,7 @@ def test_workers_end_with_a_killed_process_and_their_shards_are_used(tmp_path):
         if __name__ == "__main__":
             shards.SHARD_RECORDS = made_tasks.SHARD_RECORDS
             config = made_tasks.made_config(Path({str(tmp_path)!r}), run="killed", prepare_processes=2)
-            prepare(config, made_tasks.FORM, progress=kill)
+            prepare(config, made_tasks.ENCODER, resolve_run(config), progress=kill)
     """
     script = tmp_path / "killed.py"
     script.write_text(textwrap.dedent(program))
@@ -102,8 +103,8 @@ def test_workers_end_with_a_killed_process_and_their_shards_are_used(tmp_path):
     while any(map(is_running, workers)):
         assert time.monotonic() < give_up, f"of the workers {workers} some go on"
         time.sleep(0.05)
-    prepare(whole, FORM)
-    assert prepare(killed, FORM).num_reused > 0
+    prepare(whole, ENCODER, resolve_run(whole))
+    assert prepare(killed, ENCODER, resolve_run(killed)).num_reused > 0
     assert manifests(killed) == manifests(whole)
 
 
@@ -124,5 +125,5 @@ def test_a_worker_that_dies_is_told_and_finished_shards_stay(tmp_path, monkeypat
                 child.kill()
 
     with pytest.raises(InputError, match=r"data.prepare_processes 2: one of the processes died"):
-        prepare(config, FORM, progress=kill_workers)
-    assert prepare(config, FORM).num_reused > 0
+        prepare(config, ENCODER, resolve_run(config), progress=kill_workers)
+    assert prepare(config, ENCODER, resolve_run(config)).num_reused > 0

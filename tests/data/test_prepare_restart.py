@@ -9,10 +9,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from made_tasks import FORM, SHARD_RECORDS, made_config, manifests
+from made_tasks import ENCODER, SHARD_RECORDS, made_config, manifests
 
 from flan_jax.data.prepare.prepare import Status, prepare
 from flan_jax.data.registry import IterableSource, TaskSpec, Template, add_task
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.store import shards
 from flan_jax.data.store.folders import FolderLock
 from flan_jax.errors import InputError
@@ -42,6 +43,7 @@ def killed_preparing(config, *, at_examples: int) -> None:
         import made_tasks
         from flan_jax.data.store import shards
         from flan_jax.data.prepare.prepare import prepare
+        from flan_jax.data.registry.resolve import resolve_run
 
         def kill(status):
             if status.num_examples >= {at_examples}:
@@ -49,7 +51,8 @@ def killed_preparing(config, *, at_examples: int) -> None:
 
         shards.SHARD_RECORDS = made_tasks.SHARD_RECORDS
         folder = Path({config.run.dir!r})
-        prepare(made_tasks.made_config(folder.parent, run=folder.name), made_tasks.FORM, progress=kill)
+        config = made_tasks.made_config(folder.parent, run=folder.name)
+        prepare(config, made_tasks.ENCODER, resolve_run(config), progress=kill)
     """
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     child = subprocess.run(
@@ -60,12 +63,12 @@ def killed_preparing(config, *, at_examples: int) -> None:
 
 def test_a_killed_process_leaves_its_shards_to_the_next(tmp_path):
     whole, killed = made_config(tmp_path, run="whole"), made_config(tmp_path, run="killed")
-    assert prepare(whole, FORM).num_reused == 0
+    assert prepare(whole, ENCODER, resolve_run(whole)).num_reused == 0
     killed_preparing(killed, at_examples=40)  # in the sixth shard: four examples of two renderings each
     before = finished(tmp_path)
     assert sorted(before) == [f"shard-{number:05d}.array_record" for number in range(4)]
 
-    report = prepare(killed, FORM)
+    report = prepare(killed, ENCODER, resolve_run(killed))
     assert [(folder.num_reused, folder.num_shards) for folder in report.folders] == [(4, 15), (0, 1), (0, 15), (0, 1)]
     assert report.num_reused == 4
     assert report.num_tokens < sum(manifest.num_tokens for manifest in manifests(whole).values())
@@ -82,7 +85,7 @@ def stopped(config, error: BaseException, *, at_examples: int) -> None:
             raise error
 
     with pytest.raises(type(error)):
-        prepare(config, FORM, progress=stop)
+        prepare(config, ENCODER, resolve_run(config), progress=stop)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_an_error_in_the_input_leaves_nothing_and_any_other_end_the_finished_sha
     stopped(config, error, at_examples=40)
     assert len(finished(tmp_path)) == num_kept
     assert not list(tmp_path.rglob("*.lock"))
-    assert prepare(config, FORM).num_reused == num_kept
+    assert prepare(config, ENCODER, resolve_run(config)).num_reused == num_kept
     assert hidden(tmp_path) == []
 
 
@@ -116,12 +119,14 @@ def test_shards_made_from_other_fields_or_another_spec_are_built_again(tmp_path)
     config = made_config(tmp_path, mixture=[name], renderings=1)
     stopped(config, KeyboardInterrupt(), at_examples=32)
     assert len(finished(tmp_path)) == 3
-    assert prepare(config, FORM).folders[0].num_reused == 2  # all but the one with the changed record
+    assert (
+        prepare(config, ENCODER, resolve_run(config)).folders[0].num_reused == 2
+    )  # all but the one with the changed record
 
     object.__setattr__(task, "source", IterableSource(make, version="2", name="changing"))
     stopped(config, KeyboardInterrupt(), at_examples=32)
     object.__setattr__(task, "source", IterableSource(make, version="3", name="changing"))
-    assert prepare(config, FORM).num_reused == 0
+    assert prepare(config, ENCODER, resolve_run(config)).num_reused == 0
     assert hidden(tmp_path) == []
 
 
@@ -132,12 +137,12 @@ def test_a_damaged_shard_of_a_killed_process_is_built_again(tmp_path):
     data = bytearray(shard.read_bytes())
     data[50] ^= 1
     shard.write_bytes(data)
-    assert prepare(config, FORM).num_reused == 3
+    assert prepare(config, ENCODER, resolve_run(config)).num_reused == 3
 
 
 def test_a_second_process_waits_for_the_first_and_finds_what_it_built(tmp_path):
     config = made_config(tmp_path)
-    built = prepare(config, FORM)
+    built = prepare(config, ENCODER, resolve_run(config))
     directory = Path(config.store_dir) / built.folders[0].task / "train"
     elsewhere = directory.rename(tmp_path / "elsewhere")
     lock = FolderLock(directory)
@@ -150,5 +155,7 @@ def test_a_second_process_waits_for_the_first_and_finds_what_it_built(tmp_path):
             elsewhere.rename(directory)  # the first process is done
             Thread(target=lock.release).start()
 
-    assert [folder.state for folder in prepare(config, FORM, progress=first).folders] == ["found"] * 4
+    assert [folder.state for folder in prepare(config, ENCODER, resolve_run(config), progress=first).folders] == [
+        "found"
+    ] * 4
     assert [call.is_waiting for call in calls] == [True]

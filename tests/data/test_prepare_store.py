@@ -14,18 +14,19 @@ from flan_jax.data.plan.plan import make_plan
 from flan_jax.data.prepare.opened import open_prepared
 from flan_jax.data.prepare.prepare import Status, prepare
 from flan_jax.data.registry import FileSource, IterableSource, TaskSpec, Template, add_task
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import examples
 from flan_jax.data.spec.token_ids import TokenIds, hash_pieces
 from flan_jax.data.store.manifest import load_manifest
 from flan_jax.data.store.record import PairRecord, TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.text.chat import make_form
+from flan_jax.text.chat import make_encoder
 from flan_jax.text.tokenizer import load_tokenizer
 
 TOKENIZER = load_tokenizer("bytes")
-TEXT = make_form("text", TOKENIZER, "default", is_encoder_decoder=False)
-PAIR = make_form("auto", TOKENIZER, "default", is_encoder_decoder=True)
+TEXT = make_encoder("text", TOKENIZER, "default", is_encoder_decoder=False)
+PAIR = make_encoder("auto", TOKENIZER, "default", is_encoder_decoder=True)
 NUMBERS = itertools.count()
 
 
@@ -68,17 +69,17 @@ def test_store_holds_the_ids_of_the_form_and_a_second_run_does_nothing(tmp_path)
     task = add()
     run = config(tmp_path, task)
     calls = []
-    report = prepare(run, TEXT, progress=calls.append)
+    report = prepare(run, TEXT, resolve_run(run), progress=calls.append)
     assert [(folder.split, folder.state) for folder in report.folders] == [("train", "built"), ("validation", "built")]
     assert calls[0] == Status(task.name, "train", 0, 2, 0, 0, 0)
     [trained] = [call for call in calls if call.num_examples == 30 and not call.num_finished]
     assert trained.num_tokens == report.folders[0].manifest.num_tokens
     assert (calls[-1].num_finished, calls[-1].num_tokens) == (2, report.num_tokens)
     before = files(tmp_path)
-    assert prepare(run, TEXT).num_built == 0
+    assert prepare(run, TEXT, resolve_run(run)).num_built == 0
     assert files(tmp_path) == before
 
-    store = open_prepared(run, TEXT).train[task.name]
+    store = open_prepared(run, TEXT, resolve_run(run)).train[task.name]
     rendered = [item for item in examples(task, "train", run.data) if isinstance(item, Example)]
     expected = TEXT.encode([example.messages for example in rendered])
     for example, encoded, record in zip(rendered, expected, store.read(range(30)), strict=True):
@@ -92,8 +93,8 @@ def test_store_holds_the_ids_of_the_form_and_a_second_run_does_nothing(tmp_path)
 def test_pairs_and_their_batches(tmp_path):
     task = add()
     run = config(tmp_path, task)
-    prepare(run, PAIR)
-    prepared = open_prepared(run, PAIR)
+    prepare(run, PAIR, resolve_run(run))
+    prepared = open_prepared(run, PAIR, resolve_run(run))
     [record] = prepared.train[task.name].read([3])
     assert isinstance(record, PairRecord)
     assert TOKENIZER.decode(record.targets.tolist()) == "yes"
@@ -105,12 +106,12 @@ def test_pairs_and_their_batches(tmp_path):
     assert batch["targets"].shape == (2, 8)
 
 
-@pytest.mark.parametrize("form", [TEXT, PAIR], ids=["text", "pair"])
-def test_questions_of_the_validation_split(tmp_path, form):
+@pytest.mark.parametrize("encoder", [TEXT, PAIR], ids=["text", "pair"])
+def test_questions_of_the_validation_split(tmp_path, encoder):
     task = add()
     run = config(tmp_path, task)
-    prepare(run, form)
-    path = open_prepared(run, form).evaluation[task.name]
+    prepare(run, encoder, resolve_run(run))
+    path = open_prepared(run, encoder, resolve_run(run)).evaluation[task.name]
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(lines) == 6
     for number, line in enumerate(lines):
@@ -127,13 +128,13 @@ def test_questions_of_the_validation_split(tmp_path, form):
 def test_a_held_out_task_is_prepared_for_evaluation_only(tmp_path):
     seen, unseen = add(), add(cluster="unseen toys")
     run = config(tmp_path, seen, data={"hold_out": ["unseen toys"]})
-    report = prepare(run, TEXT)
+    report = prepare(run, TEXT, resolve_run(run))
     assert [(folder.task, folder.split) for folder in report.folders] == [
         (seen.name, "train"),
         (seen.name, "validation"),
         (unseen.name, "validation"),
     ]
-    prepared = open_prepared(run, TEXT)
+    prepared = open_prepared(run, TEXT, resolve_run(run))
     assert list(prepared.train) == [seen.name]
     assert list(prepared.evaluation) == [seen.name, unseen.name]
 
@@ -141,8 +142,8 @@ def test_a_held_out_task_is_prepared_for_evaluation_only(tmp_path):
 def test_renderings_stand_one_after_another(tmp_path):
     task = add()
     run = config(tmp_path, task, data={"renderings": 2})
-    prepare(run, TEXT)
-    store = open_prepared(run, TEXT).train[task.name]
+    prepare(run, TEXT, resolve_run(run))
+    store = open_prepared(run, TEXT, resolve_run(run)).train[task.name]
     assert store.num_examples == 30
     assert store.starts.tolist() == list(range(0, 61, 2))
     stored = store.read(range(60))
@@ -155,41 +156,43 @@ def test_a_stale_store_is_refused_with_what_differs_and_only_that_is_built_again
     kept, changed = add(), add("changing", version="1")
     run = config(tmp_path, kept, changed)
     with pytest.raises(InputError, match=rf"task '{kept.name}', split 'train': is not there .* run 'flan-jax prepare"):
-        open_prepared(run, TEXT)
-    prepare(run, TEXT)
+        open_prepared(run, TEXT, resolve_run(run))
+    prepare(run, TEXT, resolve_run(run))
     object.__setattr__(changed, "source", IterableSource(records, version="2"))
     with pytest.raises(
         InputError,
         match=r"task 'changing', split 'train': was prepared from .*task.source.version \('1' stored, '2' now\)",
     ):
-        open_prepared(run, TEXT)
-    report = prepare(run, TEXT)
+        open_prepared(run, TEXT, resolve_run(run))
+    report = prepare(run, TEXT, resolve_run(run))
     assert [folder.state for folder in report.folders] == ["found", "found", "rebuilt", "rebuilt"]
     assert report.folders[2].differences == ("task.source.version ('1' stored, '2' now)",)
-    open_prepared(run, TEXT)
+    open_prepared(run, TEXT, resolve_run(run))
 
     longer = config(tmp_path, kept, batch={"length": 128})
     with pytest.raises(InputError, match="row lengths"):
-        open_prepared(longer, TEXT)
+        open_prepared(longer, TEXT, resolve_run(longer))
     with pytest.raises(InputError, match=r"data.render_seed \(0 stored, 5 now\)"):
-        open_prepared(config(tmp_path, kept, data={"render_seed": 5}), TEXT)
+        open_prepared(run := config(tmp_path, kept, data={"render_seed": 5}), TEXT, resolve_run(run))
     with pytest.raises(InputError, match=r"kind .*form"):
-        open_prepared(run, PAIR)
-    open_prepared(config(tmp_path, kept, run={"seed": 9}), TEXT)  # the order's seed is no part of it
+        open_prepared(run, PAIR, resolve_run(run))
+    open_prepared(
+        run := config(tmp_path, kept, run={"seed": 9}), TEXT, resolve_run(run)
+    )  # the order's seed is no part of it
 
 
 def test_a_damaged_store_is_built_again(tmp_path):
     task = add()
     run = config(tmp_path, task)
-    prepare(run, TEXT)
+    prepare(run, TEXT, resolve_run(run))
     next((tmp_path / "run").rglob("*.array_record")).unlink()
     with pytest.raises(InputError, match=r"'shard-00000.array_record' is missing"):
-        open_prepared(run, TEXT)
-    assert [folder.state for folder in prepare(run, TEXT).folders] == ["rebuilt", "found"]
-    questions = open_prepared(run, TEXT).evaluation[task.name]
+        open_prepared(run, TEXT, resolve_run(run))
+    assert [folder.state for folder in prepare(run, TEXT, resolve_run(run)).folders] == ["rebuilt", "found"]
+    questions = open_prepared(run, TEXT, resolve_run(run)).evaluation[task.name]
     questions.write_text(questions.read_text().replace("odd", "Odd"))
     with pytest.raises(InputError, match=r"'evaluation.jsonl' does not match its checksum"):
-        open_prepared(run, TEXT)
+        open_prepared(run, TEXT, resolve_run(run))
 
 
 def test_what_is_too_long_is_counted_and_never_cut_in_the_target(tmp_path):
@@ -201,17 +204,17 @@ def test_what_is_too_long_is_counted_and_never_cut_in_the_target(tmp_path):
         options=None,
         metrics=("exact_match",),
     )
-    for form in (TEXT, PAIR):
-        dropping = config(tmp_path / form.kind, task)
-        report = prepare(dropping, form)
+    for encoder in (TEXT, PAIR):
+        dropping = config(tmp_path / encoder.kind, task)
+        report = prepare(dropping, encoder, resolve_run(dropping))
         assert [dict(folder.manifest.dropped) for folder in report.folders] == [{"longer than the row": 2}] * 2
         assert [folder.manifest.num_cut for folder in report.folders] == [0, 0]
 
-        cutting = config(tmp_path / form.kind, task, data={"too_long": "cut_input"})
-        report = prepare(cutting, form)
+        cutting = config(tmp_path / encoder.kind, task, data={"too_long": "cut_input"})
+        report = prepare(cutting, encoder, resolve_run(cutting))
         assert [dict(folder.manifest.dropped) for folder in report.folders] == [{"longer than the row": 1}] * 2
         assert [folder.manifest.num_cut for folder in report.folders] == [1, 1]
-        record = open_prepared(cutting, form).train[task.name].read([1])[0]
+        record = open_prepared(cutting, encoder, resolve_run(cutting)).train[task.name].read([1])[0]
         assert record.packed_lengths[0] == 96
         if isinstance(record, TokenRecord):
             assert TOKENIZER.decode(record.tokens.tolist()).endswith("\nyes")
@@ -230,12 +233,12 @@ def test_cutting_is_refused_for_a_chat_template(tmp_path):
         "{% if add_generation_prompt %}assistant: {% endif %}"
     )
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "chat_template": template}))
-    form = make_form("chat", load_tokenizer(tmp_path / "tokenizer"), "default", is_encoder_decoder=False)
+    encoder = make_encoder("chat", load_tokenizer(tmp_path / "tokenizer"), "default", is_encoder_decoder=False)
     with pytest.raises(InputError, match=r"data.too_long 'cut_input': the chat form"):
-        prepare(config(tmp_path, add(), data={"too_long": "cut_input"}), form)
+        prepare(run := config(tmp_path, add(), data={"too_long": "cut_input"}), encoder, resolve_run(run))
     task = add()
-    prepare(config(tmp_path, task), form)
-    record = open_prepared(config(tmp_path, task), form).train[task.name].read([0])[0]
+    prepare(run := config(tmp_path, task), encoder, resolve_run(run))
+    record = open_prepared(run := config(tmp_path, task), encoder, resolve_run(run)).train[task.name].read([0])[0]
     assert isinstance(record, TokenRecord)
     assert TOKENIZER.decode(record.tokens[record.weights > 0].tolist()) == "no"
 
@@ -254,7 +257,7 @@ def test_cutting_is_refused_for_a_chat_template(tmp_path):
 def test_a_split_with_nothing_in_it_is_refused_and_nothing_is_written(tmp_path, make, message):
     task = add(make=make)
     with pytest.raises(InputError, match=message) as caught:
-        prepare(config(tmp_path, task), TEXT)
+        prepare(run := config(tmp_path, task), TEXT, resolve_run(run))
     assert task.name in str(caught.value)
     assert not files(tmp_path)
 
@@ -266,11 +269,12 @@ def test_an_error_in_the_middle_keeps_what_is_finished_and_nothing_else(tmp_path
 
     good, bad = add(), add(make=failing)
     with pytest.raises(ConnectionError):  # an error of the user's own code is not called a full disk
-        prepare(config(tmp_path, good, bad), TEXT)
+        prepare(run := config(tmp_path, good, bad), TEXT, resolve_run(run))
     assert {path.parent.name for path in (tmp_path / "run" / "store").rglob("manifest.json")} == {"train", "validation"}
     assert not list((tmp_path / "run" / "store" / bad.folder).iterdir())
     object.__setattr__(bad, "source", IterableSource(records, version="1"))
-    assert [folder.state for folder in prepare(config(tmp_path, good, bad), TEXT).folders] == [
+    run = config(tmp_path, good, bad)
+    assert [folder.state for folder in prepare(run, TEXT, resolve_run(run)).folders] == [
         "found",
         "found",
         "built",
@@ -283,16 +287,16 @@ def test_a_store_is_used_without_its_source(tmp_path):
     source.write_text("".join(json.dumps(record) + "\n" for record in records("train")))
     task = add(source=FileSource({"train": str(source), "validation": str(source)}))
     run = config(tmp_path, task)
-    prepare(run, TEXT)
+    prepare(run, TEXT, resolve_run(run))
     source.rename(tmp_path / "elsewhere")
-    assert open_prepared(run, TEXT).train[task.name].num_examples == 30
-    assert prepare(run, TEXT).num_built == 0
+    assert open_prepared(run, TEXT, resolve_run(run)).train[task.name].num_examples == 30
+    assert prepare(run, TEXT, resolve_run(run)).num_built == 0
     with pytest.raises(InputError, match=r"data.render_seed"):
-        open_prepared(config(tmp_path, task, data={"render_seed": 1}), TEXT)
+        open_prepared(run := config(tmp_path, task, data={"render_seed": 1}), TEXT, resolve_run(run))
 
 
-@pytest.mark.parametrize("form", [TEXT, PAIR], ids=["text", "pair"])
-def test_ids_of_another_pipeline_are_taken_where_the_vocabulary_is_the_models(tmp_path, form):
+@pytest.mark.parametrize("encoder", [TEXT, PAIR], ids=["text", "pair"])
+def test_ids_of_another_pipeline_are_taken_where_the_vocabulary_is_the_models(tmp_path, encoder):
     pieces = [TOKENIZER.backend.id_to_token(number) or "" for number in range(TOKENIZER.vocab_size)]
     inputs, targets = tuple(TOKENIZER.encode("2+2")), (*TOKENIZER.encode("4"), TOKENIZER.eos_id)
 
@@ -302,8 +306,8 @@ def test_ids_of_another_pipeline_are_taken_where_the_vocabulary_is_the_models(tm
 
     same, other = task_of(hash_pieces(pieces)), task_of("0" * 64)
     run = config(tmp_path, same)
-    prepare(run, form)
-    prepared = open_prepared(run, form)
+    prepare(run, encoder, resolve_run(run))
+    prepared = open_prepared(run, encoder, resolve_run(run))
     record = prepared.train[same.name].read([0])[0]
     if isinstance(record, TokenRecord):
         assert record.tokens.tolist() == [*inputs, *targets]
@@ -314,12 +318,12 @@ def test_ids_of_another_pipeline_are_taken_where_the_vocabulary_is_the_models(tm
     line = json.loads(prepared.evaluation[same.name].read_text().splitlines()[0])
     assert (line["prompt"], line["prompt_ids"], line["references"]) == ("2+2", [*inputs], ["4"])
     with pytest.raises(InputError, match="vocabulary 'theirs', which is not the model's"):
-        prepare(config(tmp_path, other), form)
+        prepare(run := config(tmp_path, other), encoder, resolve_run(run))
 
 
 def test_manifest_says_what_it_was_made_from(tmp_path):
     task = add()
-    prepare(config(tmp_path, task), TEXT)
+    prepare(run := config(tmp_path, task), TEXT, resolve_run(run))
     spec = load_manifest(tmp_path / "run" / "store" / task.folder / "train").spec
     for key in (
         "form",

@@ -14,6 +14,7 @@ from flan_jax.data.registry import (
     add_mixture,
     add_task,
     get_task,
+    task_names,
 )
 from flan_jax.data.registry.resolve import kin_of, resolve_mixture, resolve_run
 from flan_jax.data.render.example import Example
@@ -146,3 +147,13 @@ def test_the_papers_name_of_a_cluster_holds_out_all_it_covers():
 def test_a_kin_task_that_is_named_for_training_is_refused():
     with pytest.raises(InputError, match=r"names 'b' for training, whose cluster 'right' is kin to one .* \(left\)"):
         resolve_mixture(DataConfig(mixture=("b", "c"), hold_out=("left",)))
+
+
+def test_what_was_looked_up_before_changes_nothing():
+    """Resolving a mixture of variants made later evaluations of held-out clusters include them."""
+    starter = DataConfig(mixture="starter", hold_out=("nli",))
+    names, before = task_names(), resolve_mixture(starter).held_out
+    resolve_mixture(DataConfig(mixture="flan2022_submix"))
+    get_task("rte@few+hidden")
+    assert task_names() == names
+    assert resolve_mixture(starter).held_out == before

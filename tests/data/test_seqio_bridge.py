@@ -18,12 +18,12 @@ from flan_jax.data.registry import (
     add_mixture,
     add_task,
 )
-from flan_jax.data.registry.resolve import resolve_mixture
+from flan_jax.data.registry.resolve import resolve_mixture, resolve_run
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import examples
 from flan_jax.data.spec.token_ids import TokenIds, check_vocabulary
 from flan_jax.errors import InputError
-from flan_jax.text.plain import PairForm, TextForm
+from flan_jax.text.plain import PairEncoder, TextEncoder
 from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
 
 pytestmark = pytest.mark.seqio
@@ -223,34 +223,34 @@ def test_vocabularies_that_cannot_be_compared_are_refused_by_name(foreign: Any):
 
 
 @pytest.mark.parametrize("shots", [0, 3])
-@pytest.mark.parametrize("kind", [TextForm, PairForm])
+@pytest.mark.parametrize("kind", [TextEncoder, PairEncoder])
 def test_our_tasks_are_seqio_tasks_with_the_form_s_ids(kind: Any, shots: int):
     from flan_jax.data.seqio_tasks import as_seqio
 
-    form, data, spec = kind(words(TOKENIZER_TEXTS), "none"), DataConfig(renderings=2, shots=shots), inference()
+    encoder, data, spec = kind(words(TOKENIZER_TEXTS), "none"), DataConfig(renderings=2, shots=shots), inference()
     batch = BatchConfig(length=60, input_length=60)
-    as_seqio(spec, form, data, batch=batch)
+    as_seqio(spec, encoder, data, batch=batch)
     for split in ("train", "validation"):
         dataset = seqio.get_mixture_or_task("inference").get_dataset(None, split, shuffle=False)
         rows = list(dataset.as_numpy_iterator())
-        budget = shot_budget(form, batch, data)
+        budget = shot_budget(encoder, batch, data)
         items = [item for item in examples(spec, split, data, budget=budget) if isinstance(item, Example)]
         conversations = [item.messages for item in items]
         assert [row["example_id"] for row in rows] == [item.example_id for item in items]
-        if kind is PairForm:
-            for row, (inputs, targets) in zip(rows, form.encode_pairs(conversations), strict=True):
+        if kind is PairEncoder:
+            for row, (inputs, targets) in zip(rows, encoder.encode_pairs(conversations), strict=True):
                 np.testing.assert_array_equal(row["inputs"], inputs)
                 np.testing.assert_array_equal(row["targets"], targets)
         else:
-            for row, encoded in zip(rows, form.encode(conversations), strict=True):
+            for row, encoded in zip(rows, encoder.encode(conversations), strict=True):
                 np.testing.assert_array_equal(np.concatenate([row["inputs"], row["targets"]]), encoded.ids)
                 assert len(row["targets"]) == encoded.weights.sum()
     with pytest.raises(InputError, match="SeqIO has a task or mixture 'inference' already"):
-        as_seqio(spec, form, data)
+        as_seqio(spec, encoder, data)
 
 
 @pytest.mark.parametrize(
-    ("kind", "converter"), [(TextForm, "PrefixLMFeatureConverter"), (PairForm, "EncDecFeatureConverter")]
+    ("kind", "converter"), [(TextEncoder, "PrefixLMFeatureConverter"), (PairEncoder, "EncDecFeatureConverter")]
 )
 def test_our_mixtures_are_seqio_mixtures_through_feature_converters(kind: Any, converter: str):
     from flan_jax.data.seqio_tasks import as_seqio_mixture
@@ -258,16 +258,16 @@ def test_our_mixtures_are_seqio_mixtures_through_feature_converters(kind: Any, c
     add_task(inference("small", 10))
     add_task(inference("large", 30))
     add_mixture(MixtureSpec("pair", ("small", "large")))
-    form, data = kind(words(TOKENIZER_TEXTS), "none"), DataConfig(mixture="pair")
-    mixture = as_seqio_mixture("pair", resolve_mixture(data), form, data)
+    encoder, data = kind(words(TOKENIZER_TEXTS), "none"), DataConfig(mixture="pair")
+    mixture = as_seqio_mixture("pair", resolve_mixture(data), encoder, data)
     assert {task.name: mixture.get_rate(task) for task in mixture.tasks} == {"small": 0.25, "large": 0.75}
     dataset = seqio.get_mixture_or_task("pair").get_dataset(LENGTHS, "train", shuffle=False, seed=0, num_epochs=1)
     packed = list(getattr(seqio, converter)(pack=True)(dataset, LENGTHS).as_numpy_iterator())
     weights = sum(int((row["decoder_loss_weights"] > 0).sum()) for row in packed)
     assert weights == sum(len(row["targets"]) for row in dataset.as_numpy_iterator())
     targets = np.concatenate([row["decoder_target_tokens"] for row in packed])
-    assert set(np.unique(targets)) <= set(range(form.tokenizer.vocab_size))
-    rated = as_seqio_mixture("rated", resolve_mixture(data), form, data, rates={"small": 2.0, "large": 1.0})
+    assert set(np.unique(targets)) <= set(range(encoder.tokenizer.vocab_size))
+    rated = as_seqio_mixture("rated", resolve_mixture(data), encoder, data, rates={"small": 2.0, "large": 1.0})
     assert {task.name: rated.get_rate(task) for task in rated.tasks} == {"small": 2.0, "large": 1.0}
 
 
@@ -288,7 +288,7 @@ def test_our_vocabulary_reads_and_writes_in_both_ways():
     assert vocabulary.vocab_size == tokenizer.vocab_size
 
 
-@pytest.mark.parametrize("kind", [TextForm, PairForm])
+@pytest.mark.parametrize("kind", [TextEncoder, PairEncoder])
 def test_seqio_s_ids_are_the_store_s(kind: Any, tmp_path: Path):
     from flan_jax.data.prepare.opened import open_prepared
     from flan_jax.data.prepare.prepare import prepare
@@ -296,14 +296,14 @@ def test_seqio_s_ids_are_the_store_s(kind: Any, tmp_path: Path):
     from flan_jax.data.store.record import PairRecord
 
     spec = add_task(inference("questions/of mine", 50))
-    form = kind(words(TOKENIZER_TEXTS), "none")
+    encoder = kind(words(TOKENIZER_TEXTS), "none")
     config = Config.model_validate(
         {"run": {"dir": str(tmp_path)}, "data": {"mixture": [spec.name], "max_examples": 40, "renderings": 2}}
     )
-    prepare(config, form)
-    store = open_prepared(config, form).train[spec.name]
+    prepare(config, encoder, resolve_run(config))
+    store = open_prepared(config, encoder, resolve_run(config)).train[spec.name]
     records = store.read(range(2 * store.num_examples))
-    as_seqio(spec, form, config.data)
+    as_seqio(spec, encoder, config.data)
     rows = list(seqio.get_mixture_or_task(seqio_name(spec.name)).get_dataset(None, "train", shuffle=False))
     assert len(rows) == len(records) == 80
     for row, record in zip(rows, records, strict=True):
@@ -326,9 +326,9 @@ def test_foreign_tasks_are_prepared_by_name(foreign: Any, tmp_path: Path):
     config = Config.model_validate(
         {"run": {"dir": str(tmp_path)}, "data": {"mixture": ["seqio:function_task", "seqio:bare_ids"]}}
     )
-    form = PairForm(load_tokenizer(test_utils.sentencepiece_vocab().sentencepiece_model_file), "none")
-    prepare(config, form)
-    train = open_prepared(config, form).train
+    encoder = PairEncoder(load_tokenizer(test_utils.sentencepiece_vocab().sentencepiece_model_file), "none")
+    prepare(config, encoder, resolve_run(config))
+    train = open_prepared(config, encoder, resolve_run(config)).train
     [first, second] = train["seqio:bare_ids"].read([0, 1])
     assert [first.inputs.tolist(), first.targets.tolist()] == [[5, 6, 7], [4, 1]]
     assert [second.inputs.tolist(), second.targets.tolist()] == [[8, 9], [1]]

@@ -14,11 +14,12 @@ import tokenizers
 
 from flan_jax.config import Config, DataConfig
 from flan_jax.data.registry import get_task
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.render.examples import examples
 from flan_jax.data.sources.seqio_cache import SeqioCacheSource
 from flan_jax.data.spec.token_ids import check_vocabulary
 from flan_jax.errors import InputError
-from flan_jax.text.plain import PairForm
+from flan_jax.text.plain import PairEncoder
 from flan_jax.text.tokenizer import load_tokenizer
 
 TEXTS = [(f"is {number} even", "yes" if number % 2 == 0 else "no") for number in range(23)]
@@ -181,9 +182,9 @@ def test_ids_reach_the_store(tmp_path: Path):
     folder = write_vocabulary(ids_cache(tmp_path / "even"))
     name = f"seqio-cache:{folder}"
     config = Config.model_validate({"run": {"dir": str(tmp_path / "run")}, "data": {"mixture": [name]}})
-    form = PairForm(load_tokenizer(folder), "none")
-    prepare(config, form)
-    store = open_prepared(config, form).train[name]
+    form = PairEncoder(load_tokenizer(folder), "none")
+    prepare(config, form, resolve_run(config))
+    store = open_prepared(config, form, resolve_run(config)).train[name]
     pairs = {(tuple(record.inputs), tuple(record.targets)) for record in store.read(range(store.num_examples))}
     assert pairs <= {((*ids(q), 1), (*ids(a), 1)) for q, a in TEXTS}
     assert store.num_examples == len(TEXTS) - 1  # one is held back

@@ -12,7 +12,7 @@ from flan_jax.data.render.examples import describe, examples
 from flan_jax.data.render.shots import FEW, MOST, POOL_SIZE, Budget, exemplar_pool
 from flan_jax.data.store.record import PairRecord, TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.text.chat import make_form
+from flan_jax.text.chat import make_encoder
 from flan_jax.text.tokenizer import load_tokenizer
 
 TOPICS = ("rivers", "bread", "chess", "engines")
@@ -170,13 +170,13 @@ def test_the_pool_is_bounded_and_independent_of_order():
 @pytest.mark.parametrize("is_pair", [False, True])
 def test_fitted_prompts_fit_the_rows_they_are_fitted_to(is_pair: bool):
     tokenizer = load_tokenizer("bytes")
-    form = make_form("text", tokenizer, "none", is_encoder_decoder=is_pair)
+    encoder = make_encoder("text", tokenizer, "none", is_encoder_decoder=is_pair)
     batch = BatchConfig(length=600, input_length=600, target_length=64)
     data = DataConfig(shots="fit")
-    budget = shot_budget(form, batch, data)
+    budget = shot_budget(encoder, batch, data)
     found = [e for e in examples(task(120), "train", data, budget=budget) if isinstance(e, Example)]
     fit = Fit((600, 64) if is_pair else (600,), cut_input=False)
-    records = [item for item, _ in encode(form, found, fit)]
+    records = [item for item, _ in encode(encoder, found, fit)]
     assert all(isinstance(item, (TokenRecord, PairRecord)) for item in records)
     fullest = max(item.packed_lengths[0] for item in records if isinstance(item, (TokenRecord, PairRecord)))
     assert fullest > 540  # the budget is used

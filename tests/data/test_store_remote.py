@@ -7,10 +7,11 @@ import pytest
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra 'gcs'")
 
-from made_tasks import FORM, made_config  # noqa: E402
+from made_tasks import ENCODER, made_config  # noqa: E402
 
 from flan_jax.config_file import parse_config  # noqa: E402
 from flan_jax.data.prepare.prepare import prepare  # noqa: E402
+from flan_jax.data.registry.resolve import resolve_run  # noqa: E402
 from flan_jax.data.store.folders import new_folder  # noqa: E402
 from flan_jax.data.store.manifest import Manifest, describe_file, is_finished, write_manifest  # noqa: E402
 from flan_jax.data.store.root import Root, open_root  # noqa: E402
@@ -82,12 +83,12 @@ def test_a_folder_is_missing_while_it_is_replaced(tmp_path, address, monkeypatch
 
 def test_a_store_that_was_not_copied_whole_is_copied_by_the_next_call(tmp_path, address):
     config = made_config(tmp_path, store=address, cache_dir=str(tmp_path / "cache"))
-    report = prepare(config, FORM)
+    report = prepare(config, ENCODER, resolve_run(config))
     path = Path(report.folders[0].task, "train")
     root = open_root(config)
     manifest = root.stored(path)
     root.withdraw(path)  # as if the process had been killed before the manifest
-    assert prepare(config, FORM).num_built == 0
+    assert prepare(config, ENCODER, resolve_run(config)).num_built == 0
     assert root.stored(path) == manifest
 
 

@@ -28,12 +28,13 @@ from flan_jax.data.registry import (
     TfdsSource,
     add_task,
 )
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.render.options import STYLES
 from flan_jax.errors import InputError
-from flan_jax.text.chat import make_form
+from flan_jax.text.chat import make_encoder
 from flan_jax.text.tokenizer import load_tokenizer
 
-TEXT = make_form("text", load_tokenizer("bytes"), "default", is_encoder_decoder=False)
+TEXT = make_encoder("text", load_tokenizer("bytes"), "default", is_encoder_decoder=False)
 LABELS = Labels("entailment", "not_entailment")
 RTE = TfdsSource("glue/rte:2.0.0")
 SAMPLE = {"sentence1": "The cat sat on a mat.", "sentence2": "A cat sat.", "label": 0, "idx": 0}
@@ -300,10 +301,10 @@ def test_a_drifted_tfds_data_set_is_refused(
     drifted = added(TfdsSource("made_rte:1.0.0", data_dir=str(tmp_path / "tfds")))
     config = run_config(tmp_path, sound, drifted)
     if told is None:
-        assert prepare(config, TEXT).num_built == 4
+        assert prepare(config, TEXT, resolve_run(config)).num_built == 4
         return
     with pytest.raises(InputError) as refused:
-        prepare(config, TEXT)
+        prepare(config, TEXT, resolve_run(config))
     assert str(refused.value).startswith(f"task '{drifted.name}', source tfds:made_rte:1.0.0: ")
     assert told in str(refused.value)
     assert stored(tmp_path) == []
@@ -330,7 +331,7 @@ def test_a_drifted_local_file_is_refused(tmp_path: Path, record: dict[str, Any],
     for split in ("train", "validation"):
         (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, records)))
     with pytest.raises(InputError) as refused:
-        prepare(run_config(tmp_path, spec, **{spec.name: str(tmp_path)}), TEXT)
+        prepare(run := run_config(tmp_path, spec, **{spec.name: str(tmp_path)}), TEXT, resolve_run(run))
     assert str(refused.value).startswith(f"task '{spec.name}', split 'train', example {place}: {told}")
     assert stored(tmp_path) == []
 
@@ -339,7 +340,7 @@ def test_a_file_whose_first_record_drifted_is_refused_before_other_tasks_are_wri
     (tmp_path / "train.jsonl").write_text(json.dumps({"premise": "A cat.", **GOOD} | {"label": 9}))
     sound, drifted = added(IterableSource(lambda split: [SAMPLE], "1")), added(HubSource("some/rte"))
     with pytest.raises(InputError, match="label 9"):
-        prepare(run_config(tmp_path, sound, drifted, **{drifted.name: str(tmp_path)}), TEXT)
+        prepare(run := run_config(tmp_path, sound, drifted, **{drifted.name: str(tmp_path)}), TEXT, resolve_run(run))
     assert stored(tmp_path) == []
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from small_tokenizers import BRACKETS, CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MARKED, FORGETFUL, write_directory
 
 from flan_jax.errors import InputError
-from flan_jax.text.chat import ChatForm, make_form
+from flan_jax.text.chat import ChatEncoder, make_encoder
 from flan_jax.text.conversation import ConversationError, Message
-from flan_jax.text.plain import PairForm, TextForm
+from flan_jax.text.plain import PairEncoder, TextEncoder
 from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
 
 ASKED = [Message("user", "What is the capital?"), Message("assistant", "It is Paris.")]
@@ -56,7 +56,7 @@ BRACKETS_PIECES = [
 )
 def test_the_loss_covers_answers_and_their_end_token_only(tmp_path: Path, template: str, pieces: list):
     tokenizer = _tokenizer(tmp_path, template)
-    (example,) = ChatForm(tokenizer, "default").encode([TALK])
+    (example,) = ChatEncoder(tokenizer, "default").encode([TALK])
     ids, weights = _from_pieces(tokenizer, pieces)
     assert example.ids.tolist() == ids
     assert example.weights.tolist() == weights
@@ -68,7 +68,7 @@ def test_an_end_token_that_the_marks_leave_out_is_learned_too(tmp_path: Path):
     narrow = CHATML_MARKED.replace("message['content'] + '<|im_end|>'", "message['content']")
     narrow = narrow.replace("{{- '\n' }}", "{{- '<|im_end|>\n' }}", 1)
     tokenizer = _tokenizer(tmp_path, narrow)
-    (example,) = ChatForm(tokenizer, "default").encode([TALK])
+    (example,) = ChatEncoder(tokenizer, "default").encode([TALK])
     assert (example.ids.tolist(), example.weights.tolist()) == _from_pieces(tokenizer, CHATML_PIECES)
 
 
@@ -77,30 +77,30 @@ def test_what_follows_the_end_token_may_join_the_next_turn(tmp_path: Path):
         tmp_path, BRACKETS.replace("+ eos_token", "+ eos_token + ' '").replace("[INST]", "the house")
     )
     assert len(tokenizer.encode(" the")) == 1
-    (example,) = ChatForm(tokenizer, "default").encode([TALK])
+    (example,) = ChatEncoder(tokenizer, "default").encode([TALK])
     said = tokenizer.decode(example.ids[example.weights > 0], skip_special=False)
     assert said == " It is Paris.<|im_end|> Yes,\n it is.<|im_end|>"
 
 
 @pytest.mark.parametrize("template", [CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MARKED, BRACKETS])
 def test_prompt_and_answer_are_what_training_saw(tmp_path: Path, template: str):
-    form = ChatForm(_tokenizer(tmp_path, template), "default")
+    encoder = ChatEncoder(_tokenizer(tmp_path, template), "default")
     conversations = [ASKED, TALK, [Message("user", "12"), Message("assistant", "")]]
-    examples = form.encode(conversations)
-    prompts = form.prompt(conversations)
-    answers = form.answers(conversations, [turns[-1].content for turns in conversations])
+    examples = encoder.encode(conversations)
+    prompts = encoder.prompt(conversations)
+    answers = encoder.answers(conversations, [turns[-1].content for turns in conversations])
     for example, prompt, answer in zip(examples, prompts, answers, strict=True):
         joined = np.concatenate([prompt, answer])
         np.testing.assert_array_equal(joined, example.ids[: len(joined)])
         last = np.flatnonzero(example.weights)[-1] + 1
         assert len(joined) == last
         assert example.weights[len(prompt) : last].all()
-        assert answer[-1] in form.stop_ids
+        assert answer[-1] in encoder.stop_ids
 
 
 def test_a_prompt_needs_no_answer_and_a_given_one_is_left_out(tmp_path: Path):
-    form = ChatForm(_tokenizer(tmp_path, CHATML), "default")
-    open_end, answered = form.prompt([ASKED[:1], ASKED])
+    encoder = ChatEncoder(_tokenizer(tmp_path, CHATML), "default")
+    open_end, answered = encoder.prompt([ASKED[:1], ASKED])
     np.testing.assert_array_equal(open_end, answered)
 
 
@@ -110,13 +110,13 @@ def _any_text() -> st.SearchStrategy[str]:
 
 
 @pytest.fixture(scope="module")
-def chatml_form(tmp_path_factory: pytest.TempPathFactory) -> ChatForm:
-    return ChatForm(_tokenizer(tmp_path_factory.mktemp("chatml"), CHATML), "default")
+def chatml_form(tmp_path_factory: pytest.TempPathFactory) -> ChatEncoder:
+    return ChatEncoder(_tokenizer(tmp_path_factory.mktemp("chatml"), CHATML), "default")
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(_any_text(), _any_text()), min_size=1, max_size=3))
-def test_any_conversation_is_split_exactly_or_refused(chatml_form: ChatForm, exchanges: list[tuple[str, str]]):
+def test_any_conversation_is_split_exactly_or_refused(chatml_form: ChatEncoder, exchanges: list[tuple[str, str]]):
     turns = [Message(role, text) for pair in exchanges for role, text in zip(("user", "assistant"), pair, strict=True)]
     tokenizer = chatml_form.tokenizer
     text = "".join(f"<|im_start|>{turn.role}\n{turn.content}<|im_end|>\n" for turn in turns)
@@ -133,7 +133,7 @@ def test_any_conversation_is_split_exactly_or_refused(chatml_form: ChatForm, exc
 
 
 def test_a_batch_takes_two_calls_and_repeated_pieces_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    form = ChatForm(_tokenizer(tmp_path, CHATML), "default")
+    encoder = ChatEncoder(_tokenizer(tmp_path, CHATML), "default")
     calls: list[int] = []
     for name in ("encode_batch", "encode_batch_with_offsets"):
         original = getattr(Tokenizer, name)
@@ -143,7 +143,7 @@ def test_a_batch_takes_two_calls_and_repeated_pieces_are_encoded_once(tmp_path: 
             return original(self, texts)
 
         monkeypatch.setattr(Tokenizer, name, counted)
-    form.encode([[Message("user", f"{i}?"), Message("assistant", f"{i + 1}")] for i in range(50)])
+    encoder.encode([[Message("user", f"{i}?"), Message("assistant", f"{i + 1}")] for i in range(50)])
     # 50 texts; then "<|im_start|>assistant⏎", which is the same before every answer
     assert calls == [50, 1]
 
@@ -152,37 +152,37 @@ def test_an_answer_that_grows_into_the_prompt_is_refused(tmp_path: Path):
     glued = CHATML.replace("{{ message['role'] }}\n", "{{ message['role'] }} hous").replace(
         "assistant\n", "assistant hous"
     )
-    form = ChatForm(_tokenizer(tmp_path, glued), "default")
-    assert len(form.tokenizer.encode(" house")) == 1
-    form.encode([ASKED])
+    encoder = ChatEncoder(_tokenizer(tmp_path, glued), "default")
+    assert len(encoder.tokenizer.encode(" house")) == 1
+    encoder.encode([ASKED])
     growing = [TALK[0], Message("assistant", "e is")]
     with pytest.raises(
         ConversationError, match=r"conversation 1 of the batch: answer 0 .*reach across its edge"
     ) as caught:
-        form.encode([ASKED, growing])
+        encoder.encode([ASKED, growing])
     assert caught.value.index == 1
     with pytest.raises(ConversationError, match="reach across its edge"):
-        form.answers([growing], ["e is"])
+        encoder.answers([growing], ["e is"])
 
 
 def test_a_template_that_rewrites_earlier_turns_is_refused(tmp_path: Path):
-    form = ChatForm(_tokenizer(tmp_path, FORGETFUL), "default")
+    encoder = ChatEncoder(_tokenizer(tmp_path, FORGETFUL), "default")
     thinking = Message("assistant", "<think>12</think>42")
-    form.encode([[TALK[0], thinking]])
+    encoder.encode([[TALK[0], thinking]])
     with pytest.raises(
         ConversationError, match=r"conversation 1 of the batch: turn 1 .* chat template of '.*tokenizer'"
     ):
-        form.encode([ASKED, [TALK[0], thinking, TALK[2], TALK[3]]])
+        encoder.encode([ASKED, [TALK[0], thinking, TALK[2], TALK[3]]])
 
 
 def test_a_conversation_the_template_refuses_is_named(tmp_path: Path):
-    form = ChatForm(_tokenizer(tmp_path, BRACKETS), "default")
+    encoder = ChatEncoder(_tokenizer(tmp_path, BRACKETS), "default")
     with pytest.raises(ConversationError, match=r"conversation 1 of the batch: .*turns must go user, assistant, user"):
-        form.encode([ASKED, ASKED[1:]])
+        encoder.encode([ASKED, ASKED[1:]])
     with pytest.raises(ConversationError, match="has no assistant turn"):
-        form.encode([ASKED[:1]])
+        encoder.encode([ASKED[:1]])
     with pytest.raises(ConversationError, match="U\\+FDD0"):
-        form.encode([[Message("user", "\ufdd0"), ASKED[1]]])
+        encoder.encode([[Message("user", "\ufdd0"), ASKED[1]]])
 
 
 def test_the_system_turn_is_what_the_config_says(tmp_path: Path):
@@ -190,7 +190,7 @@ def test_the_system_turn_is_what_the_config_says(tmp_path: Path):
 
     def start(template: str, system: str, turns: Sequence[Message] = ASKED) -> str:
         tokenizer = _tokenizer(tmp_path, template)
-        (prompt,) = ChatForm(tokenizer, system).prompt([turns])
+        (prompt,) = ChatEncoder(tokenizer, system).prompt([turns])
         return tokenizer.decode(prompt, skip_special=False).partition("<|im_start|>user")[0]
 
     assert start(CHATML, "default") == start(CHATML, "none") == start(CHATML, "none", own) == ""
@@ -202,7 +202,7 @@ def test_the_system_turn_is_what_the_config_says(tmp_path: Path):
 
 def test_no_system_turn_is_a_promise(tmp_path: Path):
     with pytest.raises(InputError, match="inserts a system turn by itself"):
-        ChatForm(_tokenizer(tmp_path, CHATML_DEFAULT_SYSTEM), "none")
+        ChatEncoder(_tokenizer(tmp_path, CHATML_DEFAULT_SYSTEM), "none")
     # an empty system message turns this one's default off
     polite = (
         "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are kind.<|im_end|>\n{% endif %}"
@@ -211,75 +211,75 @@ def test_no_system_turn_is_a_promise(tmp_path: Path):
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     tokenizer = _tokenizer(tmp_path, polite)
-    (prompt,) = ChatForm(tokenizer, "none").prompt([ASKED])
+    (prompt,) = ChatEncoder(tokenizer, "none").prompt([ASKED])
     assert tokenizer.decode(prompt, skip_special=False).startswith("<|im_start|>user\n")
-    assert ChatForm(_tokenizer(tmp_path, BRACKETS), "none").prompt([ASKED])
+    assert ChatEncoder(_tokenizer(tmp_path, BRACKETS), "none").prompt([ASKED])
 
 
 def test_a_template_that_cannot_take_the_system_text_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="turns must go user, assistant, user"):
-        ChatForm(_tokenizer(tmp_path, BRACKETS), "Be brief.")
+        ChatEncoder(_tokenizer(tmp_path, BRACKETS), "Be brief.")
     deaf = CHATML.replace("{% for message in messages %}", "{% for message in messages if message.role != 'system' %}")
     with pytest.raises(InputError, match="leaves system turns out"):
-        ChatForm(_tokenizer(tmp_path, deaf), "Be brief.")
+        ChatEncoder(_tokenizer(tmp_path, deaf), "Be brief.")
 
 
 def test_templates_that_cannot_be_learned_from_are_refused(tmp_path: Path):
     endless = CHATML.replace("<|im_end|>", "")
     with pytest.raises(InputError, match="cannot learn to stop"):
-        ChatForm(_tokenizer(tmp_path, endless), "default")
+        ChatEncoder(_tokenizer(tmp_path, endless), "default")
     with pytest.raises(InputError, match="does not write an assistant's text as it stands"):
-        ChatForm(_tokenizer(tmp_path, CHATML.replace("message['content']", "message['content'] | upper")), "default")
+        ChatEncoder(_tokenizer(tmp_path, CHATML.replace("message['content']", "message['content'] | upper")), "default")
     with pytest.raises(InputError, match="no valid Jinja template"):
-        ChatForm(_tokenizer(tmp_path, "{% for %}"), "default")
+        ChatEncoder(_tokenizer(tmp_path, "{% for %}"), "default")
     with pytest.raises(InputError, match="has no chat template"):
-        ChatForm(_tokenizer(tmp_path, None), "default")
+        ChatEncoder(_tokenizer(tmp_path, None), "default")
 
 
 def test_templates_run_in_a_sandbox(tmp_path: Path):
     with pytest.raises(InputError, match="does not take"):
-        ChatForm(_tokenizer(tmp_path, "{{ messages.__class__.__mro__[1].__subclasses__() }}" + CHATML), "default")
+        ChatEncoder(_tokenizer(tmp_path, "{{ messages.__class__.__mro__[1].__subclasses__() }}" + CHATML), "default")
     with pytest.raises(InputError, match="does not take"):
-        ChatForm(_tokenizer(tmp_path, "{{ messages.append(1) }}" + CHATML), "default")
+        ChatEncoder(_tokenizer(tmp_path, "{{ messages.append(1) }}" + CHATML), "default")
 
 
 def test_the_date_of_a_template_stands_still(tmp_path: Path):
     dated = "{{ strftime_now('%d %b %Y') }}\n" + CHATML
     tokenizer = _tokenizer(tmp_path, dated)
-    (prompt,) = ChatForm(tokenizer, "default").prompt([ASKED])
+    (prompt,) = ChatEncoder(tokenizer, "default").prompt([ASKED])
     assert tokenizer.decode(prompt).startswith("26 Jul 2024\n")
 
 
 def test_a_turn_may_end_in_another_token_than_the_text(tmp_path: Path):
     tokenizer = _tokenizer(tmp_path, CHATML, eos_token="<|endoftext|>")
-    form = ChatForm(tokenizer, "default")
+    encoder = ChatEncoder(tokenizer, "default")
     end_of_turn, eos = tokenizer.encode("<|im_end|><|endoftext|>")
-    assert form.stop_ids == (end_of_turn, eos)
-    assert form.answers([ASKED], ["It is Paris."])[0][-1] == end_of_turn
+    assert encoder.stop_ids == (end_of_turn, eos)
+    assert encoder.answers([ASKED], ["It is Paris."])[0][-1] == end_of_turn
 
 
 def test_fingerprints_follow_form_system_and_template(tmp_path: Path):
     plain, other = _tokenizer(tmp_path / "a", CHATML), _tokenizer(tmp_path / "b", CHATML + " ")
-    forms = [
-        ChatForm(plain, "default"),
-        ChatForm(plain, "none"),
-        ChatForm(other, "default"),
-        TextForm(plain, "default"),
+    encoders = [
+        ChatEncoder(plain, "default"),
+        ChatEncoder(plain, "none"),
+        ChatEncoder(other, "default"),
+        TextEncoder(plain, "default"),
     ]
-    assert len({form.fingerprint for form in forms}) == len(forms)
-    assert ChatForm(_tokenizer(tmp_path / "c", CHATML), "default").fingerprint == forms[0].fingerprint
+    assert len({encoder.fingerprint for encoder in encoders}) == len(encoders)
+    assert ChatEncoder(_tokenizer(tmp_path / "c", CHATML), "default").fingerprint == encoders[0].fingerprint
 
 
 def test_the_form_follows_config_and_model(tmp_path: Path):
     chat, plain = _tokenizer(tmp_path / "a", CHATML), _tokenizer(tmp_path / "b", None)
-    assert isinstance(make_form("auto", chat, "default", is_encoder_decoder=False), ChatForm)
-    assert isinstance(make_form("text", chat, "default", is_encoder_decoder=False), TextForm)
-    assert isinstance(make_form("auto", plain, "default", is_encoder_decoder=False), TextForm)
-    assert isinstance(make_form("auto", chat, "default", is_encoder_decoder=True), PairForm)
+    assert isinstance(make_encoder("auto", chat, "default", is_encoder_decoder=False), ChatEncoder)
+    assert isinstance(make_encoder("text", chat, "default", is_encoder_decoder=False), TextEncoder)
+    assert isinstance(make_encoder("auto", plain, "default", is_encoder_decoder=False), TextEncoder)
+    assert isinstance(make_encoder("auto", chat, "default", is_encoder_decoder=True), PairEncoder)
     with pytest.raises(InputError, match="encoder-decoder"):
-        make_form("chat", chat, "default", is_encoder_decoder=True)
+        make_encoder("chat", chat, "default", is_encoder_decoder=True)
     with pytest.raises(InputError, match="has no chat template"):
-        make_form("chat", plain, "default", is_encoder_decoder=False)
+        make_encoder("chat", plain, "default", is_encoder_decoder=False)
 
 
 @pytest.mark.parity
@@ -288,24 +288,24 @@ def test_ids_and_masks_equal_those_of_transformers(tmp_path: Path, template: str
     transformers = pytest.importorskip("transformers", reason="needs the extra 'parity'")
     tokenizer = _tokenizer(tmp_path, template)
     reference = transformers.AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
-    form = ChatForm(tokenizer, "default")
+    encoder = ChatEncoder(tokenizer, "default")
     turns = [{"role": message.role, "content": message.content} for message in TALK]
     expected = reference.apply_chat_template(turns, return_dict=True, return_assistant_tokens_mask=True)
-    (example,) = form.encode([TALK])
+    (example,) = encoder.encode([TALK])
     assert example.ids.tolist() == expected["input_ids"]
     if template == CHATML_MARKED:
         assert example.weights.tolist() == expected["assistant_masks"]
     prompt = reference.apply_chat_template(turns[:-1], add_generation_prompt=True, return_dict=True)["input_ids"]
-    assert form.prompt([TALK])[0].tolist() == prompt
+    assert encoder.prompt([TALK])[0].tolist() == prompt
 
 
 @pytest.mark.parametrize("template", [None, CHATML, CHATML_MARKED], ids=["text", "unmarked", "marked"])
 def test_a_form_is_the_same_in_another_process(tmp_path: Path, template: str | None):
-    form = make_form("auto", _tokenizer(tmp_path, template), "default", is_encoder_decoder=False)
-    assert isinstance(form, (ChatForm, TextForm))
-    copy = pickle.loads(pickle.dumps(form))
-    assert copy.fingerprint == form.fingerprint
-    assert copy.tokenizer.fingerprint == form.tokenizer.fingerprint
-    [before], [after] = form.encode([TALK]), copy.encode([TALK])
+    encoder = make_encoder("auto", _tokenizer(tmp_path, template), "default", is_encoder_decoder=False)
+    assert isinstance(encoder, (ChatEncoder, TextEncoder))
+    copy = pickle.loads(pickle.dumps(encoder))
+    assert copy.fingerprint == encoder.fingerprint
+    assert copy.tokenizer.fingerprint == encoder.tokenizer.fingerprint
+    [before], [after] = encoder.encode([TALK]), copy.encode([TALK])
     assert after.ids.tolist() == before.ids.tolist()
     assert after.weights.tolist() == before.weights.tolist()

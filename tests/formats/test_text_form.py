@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_tokenizers import train_sentencepiece, write_directory
 
 from flan_jax.text.conversation import ConversationError, Message
-from flan_jax.text.plain import PairForm, TextForm
+from flan_jax.text.plain import PairEncoder, TextEncoder
 from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
 
 ASKED = [Message("user", "What is the capital? "), Message("assistant", " It is Paris.\n")]
@@ -22,7 +22,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def test_turns_stand_one_after_the_other_and_answers_end(tokenizer: Tokenizer):
-    (example,) = TextForm(tokenizer, "default").encode([TALK])
+    (example,) = TextEncoder(tokenizer, "default").encode([TALK])
     expected = [
         ("<|endoftext|>What is the capital?\n", 0.0),
         ("It is Paris.<|im_end|>", 1.0),
@@ -34,11 +34,11 @@ def test_turns_stand_one_after_the_other_and_answers_end(tokenizer: Tokenizer):
 
 
 def test_prompt_and_answer_are_what_training_saw(tokenizer: Tokenizer):
-    form = TextForm(tokenizer, "Be brief.")
+    encoder = TextEncoder(tokenizer, "Be brief.")
     conversations = [ASKED, TALK, [Message("system", "Own words."), *ASKED]]
-    prompts = form.prompt(conversations)
-    answers = form.answers(conversations, [turns[-1].content for turns in conversations])
-    for example, prompt, answer in zip(form.encode(conversations), prompts, answers, strict=True):
+    prompts = encoder.prompt(conversations)
+    answers = encoder.answers(conversations, [turns[-1].content for turns in conversations])
+    for example, prompt, answer in zip(encoder.encode(conversations), prompts, answers, strict=True):
         np.testing.assert_array_equal(np.concatenate([prompt, answer]), example.ids)
         assert tokenizer.decode(prompt).startswith("Be brief.\n\nWhat is the capital?\n")
         assert answer[-1] == tokenizer.eos_id
@@ -51,9 +51,9 @@ def _any_text() -> st.SearchStrategy[str]:
 @settings(max_examples=60, deadline=None)
 @given(_any_text(), _any_text())
 def test_any_example_is_split_exactly_or_refused(tokenizer: Tokenizer, question: str, answer: str):
-    form = TextForm(tokenizer, "none")
+    encoder = TextEncoder(tokenizer, "none")
     try:
-        (example,) = form.encode([[Message("user", question), Message("assistant", answer)]])
+        (example,) = encoder.encode([[Message("user", question), Message("assistant", answer)]])
     except ConversationError:
         return
     begin = int(np.argmax(example.weights))
@@ -63,25 +63,25 @@ def test_any_example_is_split_exactly_or_refused(tokenizer: Tokenizer, question:
 
 
 def test_a_conversation_without_an_answer_is_refused(tokenizer: Tokenizer):
-    form = TextForm(tokenizer, "none")
+    encoder = TextEncoder(tokenizer, "none")
     with pytest.raises(ConversationError, match="conversation 1 of the batch: has no assistant turn"):
-        form.encode([ASKED, ASKED[:1]])
+        encoder.encode([ASKED, ASKED[:1]])
     with pytest.raises(ConversationError, match="is empty"):
-        form.encode([[]])
+        encoder.encode([[]])
 
 
 def test_pairs_end_on_both_sides(tmp_path: Path):
     path = train_sentencepiece(tmp_path, "spiece", vocab_size=200, bos_id=-1, eos_id=1, pad_id=0, unk_id=2)
     tokenizer = load_tokenizer(path)
-    form = PairForm(tokenizer, "none")
-    ((inputs, targets), (longer, _)) = form.encode_pairs([ASKED, TALK])
+    encoder = PairEncoder(tokenizer, "none")
+    ((inputs, targets), (longer, _)) = encoder.encode_pairs([ASKED, TALK])
     assert inputs[-1] == targets[-1] == tokenizer.eos_id == 1
     assert tokenizer.decode(inputs) == "What is the capital?"
     assert tokenizer.decode(targets) == "It is Paris."
     assert tokenizer.decode(longer) == "What is the capital? It is Paris. Is it true?"
-    np.testing.assert_array_equal(form.prompt([ASKED])[0], inputs)
-    np.testing.assert_array_equal(form.answers([ASKED], ["It is Paris."])[0], targets)
-    opened = PairForm(tokenizer, "Translate.").prompt([[Message("system", "Own words."), *ASKED]])
+    np.testing.assert_array_equal(encoder.prompt([ASKED])[0], inputs)
+    np.testing.assert_array_equal(encoder.answers([ASKED], ["It is Paris."])[0], targets)
+    opened = PairEncoder(tokenizer, "Translate.").prompt([[Message("system", "Own words."), *ASKED]])
     assert tokenizer.decode(opened[0]) == "Translate. What is the capital?"
     with pytest.raises(ConversationError, match="must end in an assistant turn"):
-        form.encode_pairs([ASKED[:1]])
+        encoder.encode_pairs([ASKED[:1]])

@@ -26,10 +26,10 @@ from typing import Any, Literal, NamedTuple, get_args
 from flan_jax.config import Config
 from flan_jax.data.check.drift import check_sources
 from flan_jax.data.prepare.build import Job, ShardBuilder, jobs
-from flan_jax.data.prepare.encode import Form, record_kind, row_fit
+from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.prepare.prepare import PreparedFolder, PrepareReport, refuse_empty, state_of, work_key
 from flan_jax.data.prepare.wanted import Wanted, folder_spec, wanted_folders
-from flan_jax.data.registry.resolve import resolve_run
+from flan_jax.data.registry.resolve import Resolved, resolve_run
 from flan_jax.data.spec.source import TRAIN
 from flan_jax.data.store.folders import FolderLock, WorkFolder
 from flan_jax.data.store.manifest import MANIFEST_NAME, is_finished, load_manifest
@@ -71,7 +71,9 @@ class _Facts:
     refused: str | None
 
 
-def prepare_on_beam(config: Config, form: Form, *, runner: Runner, flags: Sequence[str] = ()) -> PrepareReport:
+def prepare_on_beam(
+    config: Config, encoder: Encoder, resolved: Resolved, *, runner: Runner, flags: Sequence[str] = ()
+) -> PrepareReport:
     """Builds every folder a config needs that is missing or was made from something else, as `prepare` does.
 
     Folders that are complete are published, also where another one is refused. In a folder that the workers share,
@@ -79,7 +81,8 @@ def prepare_on_beam(config: Config, form: Form, *, runner: Runner, flags: Sequen
 
     Args:
         config: the run.
-        form: how the model reads.
+        encoder: how the model reads.
+        resolved: the config's tasks.
         runner: which of Beam's runners.
         flags: further options of the pipeline, as Beam's documentation of the runner names them.
 
@@ -88,10 +91,10 @@ def prepare_on_beam(config: Config, form: Form, *, runner: Runner, flags: Sequen
     """
     began = time.perf_counter()
     options = _options(runner, flags)
-    row_fit(form, config.batch, config.data)
+    row_fit(encoder, config.batch, config.data)
     root = open_root(config)
-    all_wanted = wanted_folders(resolve_run(config))
-    specs = {one.path: folder_spec(one, config, form) for one in all_wanted}
+    all_wanted = wanted_folders(resolved)
+    specs = {one.path: folder_spec(one, config, encoder) for one in all_wanted}
     states = {one.path: state_of(root, one, specs[one.path]) for one in all_wanted}
     check_sources(one.task for one in all_wanted if states[one.path][0] is None)
     with contextlib.ExitStack() as locks:
@@ -100,7 +103,7 @@ def prepare_on_beam(config: Config, form: Form, *, runner: Runner, flags: Sequen
                 locks.enter_context(FolderLock(root.local / path))
             states[path] = state_of(root, next(one for one in all_wanted if one.path == path), specs[path])
         building = [one for one in all_wanted if states[one.path][0] is None]
-        _build_all(_Setup(config, form), {one: specs[one.path] for one in building}, options)
+        _build_all(_Setup(config, encoder), {one: specs[one.path] for one in building}, options)
     folders = []
     for one in all_wanted:
         found, state, differences = states[one.path]
@@ -159,12 +162,12 @@ def _build_all(setup: _Setup, specs: Mapping[Wanted, dict[str, Any]], options: A
 class _Setup:
     """Config and form as they travel to the workers, and where files go; what is worked out from them stays there."""
 
-    def __init__(self, config: Config, form: Form):
-        self.config, self.form = config, form
+    def __init__(self, config: Config, encoder: Encoder):
+        self.config, self.encoder = config, encoder
         self._root = open_root(config)
 
-    def __reduce__(self) -> tuple[type[_Setup], tuple[Config, Form]]:
-        return _Setup, (self.config, self.form)
+    def __reduce__(self) -> tuple[type[_Setup], tuple[Config, Encoder]]:
+        return _Setup, (self.config, self.encoder)
 
     @functools.cached_property
     def _wanted(self) -> dict[tuple[str, str], Wanted]:
@@ -174,7 +177,7 @@ class _Setup:
     @functools.cached_property
     def _builder(self) -> ShardBuilder:
         tasks = {one.task.name: one.task for one in self._wanted.values()}
-        return ShardBuilder(self.config, self.form, tasks)
+        return ShardBuilder(self.config, self.encoder, tasks)
 
     def wanted(self, place: _Place) -> Wanted:
         """The folder as the config has it."""
@@ -304,7 +307,7 @@ class _Finish:
             shards.append(read_sidecar(path))
         assert len(shards) == facts.num_shards, f"{len(shards)} shards of {facts.num_shards} came to {place}"
         refuse_empty(self._setup.wanted(place), shards, Counter(facts.dropped))
-        kind = record_kind(self._setup.form) if place.split == TRAIN else "evaluation"
+        kind = record_kind(self._setup.encoder) if place.split == TRAIN else "evaluation"
         merge_shards(folder, shards, kind=kind, spec=facts.spec, dropped=facts.dropped)
         for file in sorted(folder.iterdir(), key=lambda file: file.name == MANIFEST_NAME):  # the manifest last
             self._setup.put(file, place)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flan_jax.config import Config
-from flan_jax.data.prepare.encode import Form, LeftOut, encode, row_fit, shot_budget
+from flan_jax.data.prepare.encode import Encoder, LeftOut, encode, row_fit, shot_budget
 from flan_jax.data.prepare.questions import QuestionWriter, questions
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import num_renderings, pool_of, rendered, selected, shots_for
@@ -99,7 +99,7 @@ def _kept(items: Iterable[T | Dropped], dropped: Counter[str]) -> Iterator[T]:
 class ShardBuilder:
     """Builds the shards of one config's tasks; made once in each process."""
 
-    def __init__(self, config: Config, form: Form, tasks: Mapping[str, TaskSpec]):
+    def __init__(self, config: Config, encoder: Encoder, tasks: Mapping[str, TaskSpec]):
         """Takes what all shards have in common.
 
         Args:
@@ -110,8 +110,8 @@ class ShardBuilder:
         Raises:
             InputError: the form does not allow what the config asks for.
         """
-        self._config, self._form, self._tasks = config, form, tasks
-        self._fit = row_fit(form, config.batch, config.data)
+        self._config, self._encoder, self._tasks = config, encoder, tasks
+        self._fit = row_fit(encoder, config.batch, config.data)
         self._shots: tuple[str, Pool, Shots | None] = ("", (), None)
 
     def build(self, job: Job, folder: Path, *, advance: Callable[[int, int], None] | None = None) -> Shard:
@@ -143,15 +143,15 @@ class ShardBuilder:
         examples = rendered(self._tasks[job.task], job.split, self._config.data, job.items, shots=self._shots_of(job))
         if job.split == TRAIN:
             writer = RecordWriter(path)
-            return writer, _fill(writer, job, examples, partial(encode, self._form, fit=self._fit), advance)
+            return writer, _fill(writer, job, examples, partial(encode, self._encoder, fit=self._fit), advance)
         writer = QuestionWriter(path)
-        return writer, _fill(writer, job, examples, partial(questions, self._form, fit=self._fit), advance)
+        return writer, _fill(writer, job, examples, partial(questions, self._encoder, fit=self._fit), advance)
 
     def _shots_of(self, job: Job) -> Shots | None:
         """What puts examples before the task's questions; kept for its next shard, since it keeps rendered texts."""
         name, pool, shots = self._shots
         if name != job.task or pool != job.pool:
-            budget = shot_budget(self._form, self._config.batch, self._config.data) if job.pool else None
+            budget = shot_budget(self._encoder, self._config.batch, self._config.data) if job.pool else None
             shots = shots_for(self._tasks[job.task], self._config.data, job.pool, budget)
             self._shots = (job.task, job.pool, shots)
         return shots

@@ -20,12 +20,12 @@ from flan_jax.data.render.shots import Budget
 from flan_jax.data.spec.token_ids import check_vocabulary
 from flan_jax.data.store.record import PairRecord, Record, TokenRecord
 from flan_jax.errors import InputError
-from flan_jax.text.chat import ChatForm
+from flan_jax.text.chat import ChatEncoder
 from flan_jax.text.conversation import ConversationError, Message
-from flan_jax.text.plain import PairForm, TextForm
+from flan_jax.text.plain import PairEncoder, TextEncoder
 from flan_jax.text.tokenizer import Tokenizer
 
-Form = ChatForm | TextForm | PairForm
+Encoder = ChatEncoder | TextEncoder | PairEncoder
 Kind = Literal["tokens", "pairs"]
 T = TypeVar("T")
 _PROBE = "word"
@@ -59,46 +59,46 @@ class Fit:
     train_on_inputs: bool = False
 
 
-def record_kind(form: Form) -> Kind:
+def record_kind(encoder: Encoder) -> Kind:
     """Which records a form makes: pairs for an encoder-decoder, tokens for a decoder."""
-    return "pairs" if isinstance(form, PairForm) else "tokens"
+    return "pairs" if isinstance(encoder, PairEncoder) else "tokens"
 
 
-def row_fit(form: Form, batch: BatchConfig, data: DataConfig) -> Fit:
+def row_fit(encoder: Encoder, batch: BatchConfig, data: DataConfig) -> Fit:
     """What a run's rows hold.
 
     Raises:
         InputError: `data.too_long` is cut_input and the form is a chat template; `data.train_on_inputs` is set and the
             model is an encoder-decoder.
     """
-    if data.train_on_inputs and isinstance(form, PairForm):
+    if data.train_on_inputs and isinstance(encoder, PairEncoder):
         raise InputError(
             "data.train_on_inputs: an encoder-decoder, as this model is, predicts its targets only; set it to false"
         )
     cut_input = data.too_long == "cut_input"
-    if cut_input and isinstance(form, ChatForm):
+    if cut_input and isinstance(encoder, ChatEncoder):
         raise InputError(
             "data.too_long 'cut_input': the chat form has no input whose end could be cut without breaking the "
             "template's turns; use drop, or data.form: text"
         )
-    sizes = (batch.input_length, batch.target_length) if isinstance(form, PairForm) else (batch.length,)
+    sizes = (batch.input_length, batch.target_length) if isinstance(encoder, PairEncoder) else (batch.length,)
     return Fit(sizes, cut_input, data.train_on_inputs)
 
 
-def shot_budget(form: Form, batch: BatchConfig | None, data: DataConfig) -> Budget:
+def shot_budget(encoder: Encoder, batch: BatchConfig | None, data: DataConfig) -> Budget:
     """What prompts with examples in them may take: `data.shot_tokens`, and no more than the row, where there is one.
 
     What the form adds to the texts (turn marks, a system prompt, end tokens) is measured on one conversation.
     """
-    count = functools.partial(_count, form.tokenizer)
+    count = functools.partial(_count, encoder.tokenizer)
     if batch is None:
         return Budget(data.shot_tokens, False, count)
     asked = [[Message("user", _PROBE), Message("assistant", _PROBE)]]
-    if isinstance(form, PairForm):
-        [(inputs, _)] = form.encode_pairs(asked)
+    if isinstance(encoder, PairEncoder):
+        [(inputs, _)] = encoder.encode_pairs(asked)
         added = len(inputs) - count([_PROBE])[0]
         return Budget(min(data.shot_tokens, batch.input_length - added), False, count)
-    [encoded] = form.encode(asked)
+    [encoded] = encoder.encode(asked)
     added = len(encoded.ids) - 2 * count([_PROBE])[0] + _SLACK
     return Budget(min(data.shot_tokens, batch.length + 1 - added), True, count)
 
@@ -117,7 +117,7 @@ def one_by_one(examples: Sequence[Example], encode_all: Callable[[Sequence[Examp
     return [result for example in examples for result in one_by_one([example], encode_all)]
 
 
-def encode(form: Form, examples: Sequence[Example], fit: Fit) -> list[tuple[Record | LeftOut, bool]]:
+def encode(encoder: Encoder, examples: Sequence[Example], fit: Fit) -> list[tuple[Record | LeftOut, bool]]:
     """For each example its record, or why it is left out; and whether its input was cut.
 
     Raises:
@@ -125,33 +125,33 @@ def encode(form: Form, examples: Sequence[Example], fit: Fit) -> list[tuple[Reco
     """
     return [
         (record, False) if isinstance(record, LeftOut) else _fitted(record, fit)
-        for record in one_by_one(examples, lambda some: _records(form, some))
+        for record in one_by_one(examples, lambda some: _records(encoder, some))
     ]
 
 
-def _records(form: Form, examples: Sequence[Example]) -> list[Record]:
+def _records(encoder: Encoder, examples: Sequence[Example]) -> list[Record]:
     conversations = [example.messages for example in examples if example.token_ids is None]
     records: list[Record] = []
-    if isinstance(form, PairForm):
-        pairs = iter(form.encode_pairs(conversations))
+    if isinstance(encoder, PairEncoder):
+        pairs = iter(encoder.encode_pairs(conversations))
         for example in examples:
-            inputs, targets = next(pairs) if example.token_ids is None else foreign_ids(form, example)
+            inputs, targets = next(pairs) if example.token_ids is None else foreign_ids(encoder, example)
             records.append(PairRecord(example.example_id, example.template_id, inputs, targets))
         return records
-    encoded = iter(form.encode(conversations))
+    encoded = iter(encoder.encode(conversations))
     for example in examples:
         if example.token_ids is None:
             found = next(encoded)
             tokens, weights = found.ids, found.weights
         else:
-            inputs, targets = foreign_ids(form, example)
+            inputs, targets = foreign_ids(encoder, example)
             tokens = np.concatenate([inputs, targets])
             weights = (np.arange(len(tokens)) >= len(inputs)).astype(np.float32)
         records.append(TokenRecord(example.example_id, example.template_id, tokens, weights))
     return records
 
 
-def foreign_ids(form: Form, example: Example) -> tuple[np.ndarray, np.ndarray]:
+def foreign_ids(encoder: Encoder, example: Example) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets int32 of an example that comes as ids.
 
     Raises:
@@ -159,7 +159,7 @@ def foreign_ids(form: Form, example: Example) -> tuple[np.ndarray, np.ndarray]:
     """
     ids = example.token_ids
     assert ids is not None, f"example {example.example_id} has no token ids"
-    check_vocabulary(ids, form.tokenizer, task=example.task)
+    check_vocabulary(ids, encoder.tokenizer, task=example.task)
     return np.array(ids.inputs, np.int32), np.array(ids.targets, np.int32)
 
 

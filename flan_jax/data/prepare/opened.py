@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flan_jax.config import Config
-from flan_jax.data.prepare.encode import Form
+from flan_jax.data.prepare.encode import Encoder
 from flan_jax.data.prepare.wanted import Wanted, folder_spec, spec_differences, wanted_folders
-from flan_jax.data.registry.resolve import Resolved, resolve_run
+from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
 from flan_jax.data.store.manifest import hash_file, is_finished, load_manifest
 from flan_jax.data.store.root import open_root
@@ -36,20 +36,19 @@ class Prepared:
     evaluation: dict[str, Path]
 
 
-def open_prepared(config: Config, form: Form) -> Prepared:
+def open_prepared(config: Config, encoder: Encoder, resolved: Resolved) -> Prepared:
     """Opens what `prepare` built for this config.
 
     Raises:
         InputError: a folder is missing, damaged, or was made from something else.
     """
-    resolved = resolve_run(config)
     root = open_root(config)
     readers = ReaderPool()
     train: dict[str, Store] = {}
     evaluation: dict[str, Path] = {}
     for wanted in wanted_folders(resolved):
         directory = root.folder(wanted.path)
-        _refuse_stale(directory, wanted, config, form)
+        _refuse_stale(directory, wanted, config, encoder)
         if wanted.split == TRAIN:
             train[wanted.task.name] = Store(directory, readers)
         else:
@@ -57,11 +56,11 @@ def open_prepared(config: Config, form: Form) -> Prepared:
     return Prepared(resolved, train, evaluation)
 
 
-def _refuse_stale(directory: Path, wanted: Wanted, config: Config, form: Form) -> None:
+def _refuse_stale(directory: Path, wanted: Wanted, config: Config, encoder: Encoder) -> None:
     where = f"token store of task '{wanted.task.name}', split '{wanted.split}'"
     if not is_finished(directory):
         raise InputError(f"{where}: is not there ('{directory}'); run 'flan-jax prepare CONFIG'")
-    differences = spec_differences(load_manifest(directory).spec, folder_spec(wanted, config, form))
+    differences = spec_differences(load_manifest(directory).spec, folder_spec(wanted, config, encoder))
     if differences:
         raise InputError(
             f"{where}: was prepared from something else: {'; '.join(differences)}; run 'flan-jax prepare CONFIG' to "

@@ -21,10 +21,10 @@ import flan_jax
 from flan_jax.config import Config
 from flan_jax.data.check.drift import check_sources
 from flan_jax.data.prepare.build import jobs
-from flan_jax.data.prepare.encode import Form, record_kind, row_fit
+from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.prepare.wanted import Wanted, folder_spec, spec_differences, wanted_folders
 from flan_jax.data.prepare.workers import LocalWorkers, LostWorkerError, ProcessWorkers, Workers
-from flan_jax.data.registry.resolve import resolve_run
+from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
 from flan_jax.data.store.folders import FolderLock, WorkFolder
 from flan_jax.data.store.manifest import STORE_FORMAT, DamagedStoreError, Manifest, fingerprint, is_finished
@@ -114,12 +114,15 @@ class PrepareReport:
         return sum(folder.num_reused for folder in self.folders)
 
 
-def prepare(config: Config, form: Form, *, spare_processes: int = 1, progress: Progress | None = None) -> PrepareReport:
+def prepare(
+    config: Config, encoder: Encoder, resolved: Resolved, *, spare_processes: int = 1, progress: Progress | None = None
+) -> PrepareReport:
     """Builds every folder a config needs that is missing or was made from something else.
 
     Args:
         config: the run; `data.prepare_processes` says how many processes work.
-        form: how the model reads (`formats.chat.make_form`).
+        encoder: how the model reads (`text.chat.make_encoder`).
+        resolved: the config's tasks (`registry.resolve.resolve_run`).
         spare_processes: how many are started where the config does not say, once there is more than a little to do.
         progress: called about once a batch, or once a shard with several processes.
 
@@ -128,11 +131,11 @@ def prepare(config: Config, form: Form, *, spare_processes: int = 1, progress: P
             that cannot be written; nothing half-written stays. After any other end finished shards stay, hidden, for
             the next call.
     """
-    row_fit(form, config.batch, config.data)  # refuses before anything is read
+    row_fit(encoder, config.batch, config.data)  # refuses before anything is read
     root = open_root(config)
-    all_wanted = wanted_folders(resolve_run(config))
+    all_wanted = wanted_folders(resolved)
     check_sources(one.task for one in all_wanted if not is_finished(root.folder(one.path)))
-    preparation = _Preparation(config, form, root, all_wanted, spare_processes, progress)
+    preparation = _Preparation(config, encoder, root, all_wanted, spare_processes, progress)
     began = time.perf_counter()
     try:
         for wanted in all_wanted:
@@ -205,13 +208,13 @@ class _Preparation:
     def __init__(
         self,
         config: Config,
-        form: Form,
+        encoder: Encoder,
         root: Root,
         all_wanted: list[Wanted],
         spare_processes: int,
         progress: Progress | None,
     ):
-        self._config, self._form, self._root, self._progress = config, form, root, progress
+        self._config, self._encoder, self._root, self._progress = config, encoder, root, progress
         self._num_folders = len(all_wanted)
         self._builds: deque[_Build] = deque()  # the last one is being read, the others wait for their shards
         self._running: set[Future[Shard]] = set()
@@ -221,7 +224,7 @@ class _Preparation:
         stated = config.data.prepare_processes
         self._num_processes = spare_processes if stated is None else stated
         tasks = {one.task.name: one.task for one in all_wanted}
-        self.workers: Workers = LocalWorkers(config, form, tasks, self._advance)
+        self.workers: Workers = LocalWorkers(config, encoder, tasks, self._advance)
         if stated is not None:
             self._start_processes()
 
@@ -232,11 +235,11 @@ class _Preparation:
 
     def _start_processes(self) -> None:
         if self._num_processes > 1:
-            self.workers = ProcessWorkers(self._config, self._form, self._num_processes)
+            self.workers = ProcessWorkers(self._config, self._encoder, self._num_processes)
 
     def add(self, wanted: Wanted) -> None:
         """Notes a folder that is as it should be, or reads its split and hands out its shards."""
-        directory, spec = self._root.folder(wanted.path), folder_spec(wanted, self._config, self._form)
+        directory, spec = self._root.folder(wanted.path), folder_spec(wanted, self._config, self._encoder)
         here = Root(self._root.local, None, self._root.timeout_s)  # a remote folder was copied, if there is one
         found, _, _ = state_of(here, wanted, spec)
         if found is not None:
@@ -312,7 +315,7 @@ class _Preparation:
         self._collect(timeout_s=0)
         wanted = build.wanted
         refuse_empty(wanted, shards, build.dropped)
-        kind = record_kind(self._form) if wanted.split == TRAIN else "evaluation"
+        kind = record_kind(self._encoder) if wanted.split == TRAIN else "evaluation"
         manifest = merge_shards(build.work.path, shards, kind=kind, spec=build.spec, dropped=build.dropped)
         build.work.publish()
         self._root.publish(wanted.path)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flan_jax.data.prepare.encode import TOO_LONG, Fit, Form, LeftOut, cut_end, foreign_ids, one_by_one
+from flan_jax.data.prepare.encode import TOO_LONG, Encoder, Fit, LeftOut, cut_end, foreign_ids, one_by_one
 from flan_jax.data.render.example import Example
 from flan_jax.data.store.manifest import refusing_bad_disk
 from flan_jax.text.conversation import ConversationError
@@ -75,14 +75,14 @@ class QuestionWriter:
         return "".join(f"{line}\n" for line in self._lines).encode()
 
 
-def questions(form: Form, examples: Sequence[Example], fit: Fit) -> list[tuple[Question | LeftOut, bool]]:
+def questions(encoder: Encoder, examples: Sequence[Example], fit: Fit) -> list[tuple[Question | LeftOut, bool]]:
     """For each example rendered for evaluation its question, or why it is left out; and whether its prompt was cut.
 
     Raises:
         InputError: token ids of another pipeline are of another vocabulary than the model's.
     """
     results: list[tuple[Question | LeftOut, bool]] = []
-    for example, ids in zip(examples, one_by_one(examples, lambda some: _ids(form, some)), strict=True):
+    for example, ids in zip(examples, one_by_one(examples, lambda some: _ids(encoder, some)), strict=True):
         if isinstance(ids, LeftOut):
             results.append((ids, False))
             continue
@@ -91,20 +91,20 @@ def questions(form: Form, examples: Sequence[Example], fit: Fit) -> list[tuple[Q
         if kept is None:
             results.append((LeftOut(TOO_LONG), False))
         else:
-            question = Question(_line(form, example, kept, answers), len(kept) + sum(map(len, answers)))
+            question = Question(_line(encoder, example, kept, answers), len(kept) + sum(map(len, answers)))
             results.append((question, len(kept) < len(prompt)))
     return results
 
 
-def _ids(form: Form, examples: Sequence[Example]) -> list[tuple[np.ndarray, list[np.ndarray]]]:
+def _ids(encoder: Encoder, examples: Sequence[Example]) -> list[tuple[np.ndarray, list[np.ndarray]]]:
     """Prompt, and the answers it is judged by: the options where there are some, else the target."""
     texts = [example for example in examples if example.token_ids is None]
-    prompts = iter(form.prompt([example.messages for example in texts]))
+    prompts = iter(encoder.prompt([example.messages for example in texts]))
     # All answers of all examples in one batch.
     owners = [(index, answer) for index, example in enumerate(texts) for answer in _answers(example)]
     try:
         conversations = [texts[index].messages for index, _ in owners]
-        answers = iter(form.answers(conversations, [answer for _, answer in owners]))
+        answers = iter(encoder.answers(conversations, [answer for _, answer in owners]))
     except ConversationError as e:
         raise ConversationError(owners[e.index][0], str(e)) from e
     results = []
@@ -112,7 +112,7 @@ def _ids(form: Form, examples: Sequence[Example]) -> list[tuple[np.ndarray, list
         if example.token_ids is None:
             results.append((next(prompts), [next(answers) for _ in _answers(example)]))
         else:
-            prompt, answer = foreign_ids(form, example)
+            prompt, answer = foreign_ids(encoder, example)
             results.append((prompt, [answer]))
     return results
 
@@ -133,13 +133,13 @@ def _fitted_prompt(prompt: np.ndarray, longest_answer: int, fit: Fit) -> np.ndar
     return cut_end(prompt, room) if fit.cut_input else None
 
 
-def _line(form: Form, example: Example, prompt_ids: np.ndarray, answers: Sequence[np.ndarray]) -> str:
+def _line(encoder: Encoder, example: Example, prompt_ids: np.ndarray, answers: Sequence[np.ndarray]) -> str:
     if example.token_ids is None:
         prompt = "\n\n".join(turn.content for turn in example.messages[:-1])
         references = example.references or (example.target,)
     else:
-        prompt = form.tokenizer.decode(prompt_ids.tolist())
-        references = (form.tokenizer.decode(answers[0].tolist()),)
+        prompt = encoder.tokenizer.decode(prompt_ids.tolist())
+        references = (encoder.tokenizer.decode(answers[0].tolist()),)
     return json.dumps(
         {
             "example_id": example.example_id,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flan_jax.config import Config
-from flan_jax.data.prepare.encode import Form, record_kind, row_fit
+from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.render.examples import shots_of, training_cap
 from flan_jax.data.spec.source import TRAIN, VALIDATION, Source
@@ -47,7 +47,7 @@ def wanted_folders(resolved: Resolved) -> list[Wanted]:
     return wanted + [Wanted(resolved.specs[name], VALIDATION) for name in (*resolved.held_out, *resolved.asked)]
 
 
-def folder_spec(wanted: Wanted, config: Config, form: Form) -> dict[str, Any]:
+def folder_spec(wanted: Wanted, config: Config, encoder: Encoder) -> dict[str, Any]:
     """Everything the content of a folder depends on, as flat keys with JSON values.
 
     The version of a source that cannot be read here (its files or its library are missing) is None: a prepared store
@@ -56,10 +56,10 @@ def folder_spec(wanted: Wanted, config: Config, form: Form) -> dict[str, Any]:
     data, task = config.data, wanted.task
     spec: dict[str, Any] = {
         "split": wanted.split,
-        "kind": record_kind(form),
-        "form": form.fingerprint,
-        "tokenizer": form.tokenizer.fingerprint,
-        "row lengths": row_fit(form, config.batch, data).sizes,
+        "kind": record_kind(encoder),
+        "form": encoder.fingerprint,
+        "tokenizer": encoder.tokenizer.fingerprint,
+        "row lengths": row_fit(encoder, config.batch, data).sizes,
         "data.too_long": data.too_long,
         "data.template_mode": data.template_mode,
         "data.options": data.options if task.options_shown is None else ("hidden", "shown")[task.options_shown],

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from flan_jax.config import Config
 from flan_jax.data.prepare.build import Job, ShardBuilder
-from flan_jax.data.prepare.encode import Form
+from flan_jax.data.prepare.encode import Encoder
 from flan_jax.data.prepare.wanted import wanted_folders
 from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.spec.task import TaskSpec
@@ -64,10 +64,14 @@ class LocalWorkers:
     room = 1
 
     def __init__(
-        self, config: Config, form: Form, tasks: Mapping[str, TaskSpec], advance: Callable[[int, int], None] | None
+        self,
+        config: Config,
+        encoder: Encoder,
+        tasks: Mapping[str, TaskSpec],
+        advance: Callable[[int, int], None] | None,
     ):
         """Takes what `ShardBuilder` takes, and what is told of examples and tokens that are done."""
-        self._builder = ShardBuilder(config, form, tasks)
+        self._builder = ShardBuilder(config, encoder, tasks)
         self._advance = advance
 
     def submit(self, job: Job, folder: Path) -> Future[Shard]:
@@ -87,7 +91,7 @@ class LocalWorkers:
 class ProcessWorkers:
     """Builds shards in processes beside this one."""
 
-    def __init__(self, config: Config, form: Form, num_processes: int):
+    def __init__(self, config: Config, encoder: Encoder, num_processes: int):
         """Prepares the processes; they start with the first jobs."""
         self._num_processes = num_processes
         self.room = 2 * num_processes  # one at work and one waiting for each
@@ -96,7 +100,7 @@ class ProcessWorkers:
             num_processes,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start,
-            initargs=(pickle.dumps((config, form)), num_threads),
+            initargs=(pickle.dumps((config, encoder)), num_threads),
         )
 
     def submit(self, job: Job, folder: Path) -> Future[Shard]:
@@ -155,6 +159,6 @@ def _build(job: Job, folder: Path) -> Shard:
 
 @functools.cache
 def _builder() -> ShardBuilder:
-    config, form = pickle.loads(_setup)
+    config, encoder = pickle.loads(_setup)
     resolved = resolve_run(config)
-    return ShardBuilder(config, form, {one.task.name: one.task for one in wanted_folders(resolved)})
+    return ShardBuilder(config, encoder, {one.task.name: one.task for one in wanted_folders(resolved)})

@@ -59,6 +59,12 @@ def _refuse_taken(name: str) -> None:
         raise InputError(f"registry: '{name}' is registered twice; the name is taken by a {kind}, choose another")
 
 
+def find_task(name: str) -> TaskSpec | None:
+    """The task that is registered under this name; none where there is none."""
+    _load_own()
+    return _tasks.get(name)
+
+
 def get_mixture(name: str) -> MixtureSpec:
     """The mixture of this name.
 
