@@ -1,9 +1,13 @@
 """Mixtures worked out: nesting, variants, caps, held-out clusters with their kin, and what counts as seen."""
 
+import dataclasses
+
 import pytest
 
-from flan_jax.config import Config, DataConfig
-from flan_jax.data.prepare.wanted import wanted_folders
+from flan_jax.config import Config, DataConfig, MixingConfig
+from flan_jax.config_file import parse_config
+from flan_jax.data.plan.rates import mixture_rates
+from flan_jax.data.prepare.wanted import folder_spec, spec_differences, wanted_folders
 from flan_jax.data.registry import (
     ClusterSpec,
     IterableSource,
@@ -20,6 +24,8 @@ from flan_jax.data.registry.resolve import kin_of, resolve_mixture, resolve_run
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import examples
 from flan_jax.errors import InputError
+from flan_jax.text.chat import make_encoder
+from flan_jax.text.tokenizer import load_tokenizer
 
 RECORDS = [{"question": f"Is {number} even?", "answer": ("no", "yes")[number % 2 == 0]} for number in range(20)]
 
@@ -157,3 +163,30 @@ def test_what_was_looked_up_before_changes_nothing():
     get_task("rte@few+hidden")
     assert task_names() == names
     assert resolve_mixture(starter).held_out == before
+
+
+def test_a_cap_belongs_to_the_membership_and_not_to_the_mixture_that_came_last():
+    add_mixture(MixtureSpec("wide", ("c", "d"), max_examples=20))
+    add_mixture(MixtureSpec("narrow", ("c",), max_examples=5))
+    counts = {"c": 20, "d": 20}
+    for names in (("wide", "narrow"), ("narrow", "wide")):
+        resolved = resolve_mixture(DataConfig(mixture=names))
+        assert resolved.specs["c"].max_examples == 20  # what is stored serves both
+        rates = mixture_rates(MixingConfig(rule="proportional"), counts, resolved.mixture)
+        assert rates == pytest.approx({"c": 25 / 45, "d": 20 / 45})
+
+
+def test_whether_the_target_reasons_is_part_of_a_task_s_identity():
+    """It decides whether the options are stored."""
+    task = dataclasses.replace(get_task("c"), metrics=("exact_match",))
+    reasoned = dataclasses.replace(task, reasoning=not task.reasoning)
+    assert task.identity() != reasoned.identity()
+
+
+def test_versions_of_rendering_are_part_of_what_a_folder_is_made_from(monkeypatch: pytest.MonkeyPatch):
+    config = parse_config({"run": {"dir": "unused"}, "data": {"mixture": "c"}}, where="test")
+    encoder = make_encoder("text", load_tokenizer("bytes"), "default", is_encoder_decoder=False)
+    first = wanted_folders(resolve_run(config))[0]
+    before = folder_spec(first, config, encoder)
+    monkeypatch.setattr("flan_jax.data.prepare.wanted.RENDER_VERSION", 99)
+    assert spec_differences(before, folder_spec(first, config, encoder)) == ["render version (1 stored, 99 now)"]

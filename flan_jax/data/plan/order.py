@@ -13,6 +13,7 @@ from jaxtyping import Int64, UInt64
 
 from flan_jax.keyed import mix64
 
+ORDER_VERSION = 1  # raised when the same keys would give another order; part of the saved position
 _ROUNDS = 8  # each side is mixed four times
 
 

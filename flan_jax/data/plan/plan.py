@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from flan_jax.config import Config
-from flan_jax.data.plan.order import permutation, permuted
+from flan_jax.data.plan.order import ORDER_VERSION, permutation, permuted
 from flan_jax.data.plan.packing import PACKING_VERSION, pack
 from flan_jax.data.plan.position import Position
 from flan_jax.data.plan.rates import make_cursors, mixture_rates, stage_rates
@@ -167,6 +167,7 @@ class Plan:
             row=0,
             stage_starts=self.stage_starts(0, 0, ()),
             seed=self._seed,
+            order_version=ORDER_VERSION,
             packing_version=PACKING_VERSION,
             window_examples=self.window_examples,
             rows=self.rows,

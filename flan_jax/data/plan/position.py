@@ -19,6 +19,7 @@ class Position:
         row: that row's place in the window.
         stage_starts: first window of each stage of rates that has begun.
         seed: seed of the order.
+        order_version: version of the keyed order.
         packing_version: version of the packing rule.
         window_examples: examples a window draws.
         rows: rows of a batch, all hosts together.
@@ -32,6 +33,7 @@ class Position:
     row: int
     stage_starts: tuple[int, ...]
     seed: int
+    order_version: int
     packing_version: int
     window_examples: int
     rows: int
@@ -67,6 +69,7 @@ class Position:
         """
         meaning = {
             "seed": "run.seed",
+            "order_version": "order version of this release",
             "packing_version": "packing version of this release",
             "window_examples": "examples a window",
             "rows": "batch.rows",

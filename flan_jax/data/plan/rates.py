@@ -53,8 +53,16 @@ def mixture_rates(mixing: MixingConfig, num_examples: Mapping[str, int], mixture
 
 def _counted(part: Part, mixing: MixingConfig, num_examples: Mapping[str, int]) -> float:
     """Examples that count for proportional mixing, of all tasks in it together."""
-    maximums = ((leaf.name, mixing.maximum or leaf.maximum or MIXING_MAXIMUM) for leaf in part.leaves())
-    return float(sum(min(num_examples[task], maximum) for task, maximum in maximums))
+    return float(
+        sum(
+            min(
+                num_examples[leaf.name],
+                num_examples[leaf.name] if leaf.max_examples is None else leaf.max_examples,
+                mixing.maximum or leaf.maximum or MIXING_MAXIMUM,
+            )
+            for leaf in part.leaves()
+        )
+    )
 
 
 def _shared(part: Part, mixing: MixingConfig, num_examples: Mapping[str, int]) -> list[tuple[str, float]]:

@@ -16,6 +16,7 @@ from flan_jax.config import Config
 from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.render.examples import shots_of, training_cap
+from flan_jax.data.render.renderer import RENDER_VERSION
 from flan_jax.data.spec.source import TRAIN, VALIDATION, Source
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.errors import InputError
@@ -65,6 +66,7 @@ def folder_spec(wanted: Wanted, config: Config, encoder: Encoder) -> dict[str, A
         "data.options": data.options if task.options_shown is None else ("hidden", "shown")[task.options_shown],
         "data.option_style": data.option_style,
         "data.render_seed": data.render_seed,
+        "render version": RENDER_VERSION,
     }
     if wanted.split == TRAIN and data.train_on_inputs:
         spec["data.train_on_inputs"] = True

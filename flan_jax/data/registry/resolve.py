@@ -24,7 +24,7 @@ from flan_jax.data.registry.tables import (
 )
 from flan_jax.data.spec.mixture import MixtureSpec, Part
 from flan_jax.data.spec.source import SEQIO, TRAIN, VALIDATION
-from flan_jax.data.spec.task import TaskSpec
+from flan_jax.data.spec.task import MAX_EXAMPLES, TaskSpec
 from flan_jax.errors import InputError, unknown
 
 
@@ -94,12 +94,21 @@ def resolve_mixture(data: DataConfig, *, asked: Iterable[str] = ()) -> Resolved:
     mixture = whole.without({*held, *left_out})
     if mixture is None:
         raise InputError(f"data.mixture {data.mixture!r}: no task is left to train on; hold out fewer clusters")
-    caps = {part.name: part.max_examples for part in mixture.leaves()}
+    caps: dict[str, int] = {}
+    for part in mixture.leaves():  # what is stored serves each membership: the largest of their caps
+        caps[part.name] = max(caps.get(part.name, 0), _cap(part, wanted[part.name], data))
+    # a cap by a field's values bounds each value, not the task
+    mixture = mixture.with_caps(lambda part: None if wanted[part.name].cap_by else _cap(part, wanted[part.name], data))
     others = tuple(name for name in asked if name not in caps and name not in held)
     specs = {name: _capped(get_task(name), caps.get(name)) for name in [*caps, *held, *others]}
     specs = _with_sources(specs, data.sources, left_out)
     specs = {name: with_settings(spec, data) for name, spec in specs.items()}
     return Resolved(mixture, held, left_out, others, {name: spec.cluster for name, spec in specs.items()}, specs)
+
+
+def _cap(part: Part, spec: TaskSpec, data: DataConfig) -> int:
+    """Most training examples of a task as part of one mixture."""
+    return data.max_examples or spec.max_examples or part.max_examples or MAX_EXAMPLES
 
 
 def _wanted(mixture: str | tuple[str, ...] | Mapping[str, float]) -> tuple[Part, set[str]]:

@@ -21,6 +21,7 @@ from flan_jax.keyed import bits, shuffled, walk
 from flan_jax.text.conversation import Message
 
 Mode = Literal["instruction", "name", "none"]
+RENDER_VERSION = 1  # raised when the same task and settings would give other text; part of a store's fingerprint
 OptionStyle = Style | Literal["varied"]
 ROLES = ("system", "user", "assistant")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 MIXING_MAXIMUM = 3_000  # largest example count that counts for proportional mixing (the same)
@@ -79,6 +79,12 @@ class Part:
             return None if self.name in names else self
         kept = tuple(part for part in (part.without(names) for part in self.parts) if part is not None)
         return replace(self, parts=kept) if kept else None
+
+    def with_caps(self, cap: Callable[[Part], int | None]) -> Part:
+        """The tree with this cap on each of its tasks."""
+        if self.parts is None:
+            return replace(self, max_examples=cap(self))
+        return replace(self, parts=tuple(part.with_caps(cap) for part in self.parts))
 
     def handed_down(self) -> Part:
         """The tree with its caps on every part that states none of its own."""

@@ -214,6 +214,7 @@ class TaskSpec:
             "options": list(self.options) if isinstance(self.options, tuple) else self.options,
             "answer": self.answer,
             "trains_on": self.trains_on,
+            "reasoning": self.reasoning,
             "dataset_name": self.dataset_name,
             "schema": {path: list(kind) if isinstance(kind, Labels) else kind for path, kind in self.schema.items()},
             "label_words": dict(self.label_words),
