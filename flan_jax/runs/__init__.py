@@ -1,0 +1,1 @@
+"""What commands do, without printing: configs, texts, models and stores opened, answers, audits, weights fetched."""
