@@ -128,7 +128,7 @@ def config_schema() -> None:
 @config_app.command("show")
 def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
     """Print a config with every default filled in."""
-    from flan_jax.cli.session import read_config
+    from flan_jax.runs.configs import read_config
 
     print(read_config(config, overrides or ()).config.to_yaml(), end="")
 
@@ -150,7 +150,7 @@ def prepare(
     A run that was killed goes on where it was: finished shards are used again.
     """
     from flan_jax.cli import prepare as command
-    from flan_jax.cli.session import read_config
+    from flan_jax.runs.configs import read_config
 
     words = [word for word in overrides or () if not word.startswith("--")]
     flags = [word for word in overrides or () if word.startswith("--")]  # they come after a bare --
@@ -166,7 +166,7 @@ def inspect(
 ) -> None:
     """Show what a run would do: the config, the realised mixture, packed rows, parameters and their sharding."""
     from flan_jax.cli import inspect as command
-    from flan_jax.cli.session import read_config
+    from flan_jax.runs.configs import read_config
 
     command.run(read_config(config, overrides or ()), rows=rows)
 
@@ -175,7 +175,7 @@ def inspect(
 def train(config: ConfigPath, overrides: Overrides = None) -> None:
     """Train, or go on where the run stopped; prepares first when the store is not there."""
     from flan_jax.cli import train as command
-    from flan_jax.cli.session import read_config
+    from flan_jax.runs.configs import read_config
 
     command.run(read_config(config, overrides or ()))
 
@@ -189,7 +189,7 @@ def evaluate(
 ) -> None:
     """Measure a model on its mixture's tasks and on the held-out clusters."""
     from flan_jax.cli import evaluate as command
-    from flan_jax.cli.session import read_run_or_config
+    from flan_jax.runs.configs import read_run_or_config
 
     command.run(read_run_or_config(run_or_config, overrides or ()), checkpoint=checkpoint, out=out)
 
@@ -198,7 +198,7 @@ def evaluate(
 def contamination(config: ConfigPath, overrides: Overrides = None) -> None:
     """Find evaluation examples that leaked into the prepared training store, and duplicates within it."""
     from flan_jax.cli import contamination as command
-    from flan_jax.cli.session import read_config
+    from flan_jax.runs.configs import read_config
 
     command.run(read_config(config, overrides or ()))
 
@@ -212,7 +212,7 @@ def generate(
 ) -> None:
     """Answer prompts; without any, hold a conversation."""
     from flan_jax.cli import generate as command
-    from flan_jax.cli.session import read_run_or_config
+    from flan_jax.runs.configs import read_run_or_config
 
     command.run(read_run_or_config(run, overrides or ()), prompts=prompt or [], checkpoint=checkpoint)
 
@@ -229,7 +229,7 @@ def export(
 ) -> None:
     """Write the adapter or the merged weights in the form Hugging Face tools load, with a parity report."""
     from flan_jax.cli import export as command
-    from flan_jax.cli.session import read_run_or_config
+    from flan_jax.runs.configs import read_run_or_config
 
     command.run(read_run_or_config(run, ()), out=out, form=form, checkpoint=checkpoint, dtype=dtype)
 
@@ -238,7 +238,7 @@ def export(
 def store_verify(config: ConfigPath, overrides: Overrides = None) -> None:
     """Read every record of the store and compare it with its checksums."""
     from flan_jax.cli import prepare as command
-    from flan_jax.cli.session import read_config
+    from flan_jax.runs.configs import read_config
 
     command.verify(read_config(config, overrides or ()))
 
@@ -255,7 +255,7 @@ def doctor() -> None:
 def quickstart(overrides: Overrides = None) -> None:
     """Fetch a small real model, measure it, tune it, measure again, answer three prompts, export the adapter."""
     from flan_jax.cli import quickstart as command
-    from flan_jax.cli.session import read_config
+    from flan_jax.runs.configs import read_config
 
     command.run(read_config("quickstart", overrides or ()))
 
@@ -263,6 +263,6 @@ def quickstart(overrides: Overrides = None) -> None:
 @app.command(short_help="Print the version.")
 def version() -> None:
     """Print the version."""
-    from flan_jax import __version__
+    from flan_jax.version import __version__
 
     print(__version__)

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from flan_jax.cli.session import make_console
 from flan_jax.cli.tasks import chosen_tasks, counted
 from flan_jax.data.check.task import TaskCheck, check_task
 from flan_jax.errors import InputError
+from flan_jax.report.console import make_console
 
 
 def run(

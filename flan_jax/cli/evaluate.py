@@ -8,18 +8,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from flan_jax.cli.contamination import store_contents
-from flan_jax.cli.model import open_model
-from flan_jax.cli.prepare import ensure_prepared
-from flan_jax.cli.scoring import evaluation_tasks, make_evaluator, measure, results_table
-from flan_jax.cli.session import ConfigFile, make_console, open_text, start_jax
+from flan_jax.cli.scoring import measure
+from flan_jax.cli.train import said_on
 from flan_jax.config import Config
 from flan_jax.data.prepare.opened import Prepared
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.evaluate.protocol import Evaluation
 from flan_jax.evaluate.results import write_evaluation
 from flan_jax.evaluate.subsets import TaskSubsets, read_subsets, subset_scores
 from flan_jax.parallel.multihost import is_main
+from flan_jax.report.console import make_console
 from flan_jax.report.contamination import SubsetLine, subset_notes, subset_table
+from flan_jax.report.scores import results_table
+from flan_jax.runs.audit import store_contents
+from flan_jax.runs.configs import ConfigFile
+from flan_jax.runs.measure import evaluation_tasks, make_evaluator
+from flan_jax.runs.model import open_model
+from flan_jax.runs.open import open_text, start_jax
+from flan_jax.runs.prepare import ensure_prepared
 
 
 def run(source: ConfigFile, *, checkpoint: str, out: Path | None) -> None:
@@ -28,10 +34,10 @@ def run(source: ConfigFile, *, checkpoint: str, out: Path | None) -> None:
     start_jax(config)
     console = make_console(quiet=not is_main())
     text = open_text(config)
-    prepared = ensure_prepared(source, text)
+    prepared = ensure_prepared(source, text, resolve_run(config))
     tasks = evaluation_tasks(config, prepared)
     dirty = _dirty_examples(config, prepared, [task.name for task in tasks])
-    model = open_model(config, text, checkpoint=checkpoint, console=console)
+    model = open_model(config, text, checkpoint=checkpoint, say=said_on(console))
     evaluator = make_evaluator(config, text, model.parts, model.mesh, tasks)
     evaluation = measure(evaluator, model.parts, label=model.label, console=console)
     console.print(results_table(evaluation, before=None, changes=None, title=f"{config.run.dir}, {model.label}"))

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from flan_jax.cli.model import OpenModel, open_model
-from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, start_jax
-from flan_jax.config import Config, GenerationConfig
+from flan_jax.cli.train import said_on
+from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.generate.decoder import Decoder
-from flan_jax.generate.sampling import Sampling
+from flan_jax.report.console import make_console
+from flan_jax.runs.answer import answer_all, make_decoder, sampling_of
+from flan_jax.runs.configs import ConfigFile
+from flan_jax.runs.model import OpenModel, open_model
+from flan_jax.runs.open import Text, open_text, start_jax
 from flan_jax.text.conversation import Message
 
 
@@ -23,7 +25,7 @@ def run(source: ConfigFile, *, prompts: Sequence[str], checkpoint: str) -> None:
     start_jax(config)
     console = make_console()
     text = open_text(config)
-    model = open_model(config, text, checkpoint=checkpoint, console=console)
+    model = open_model(config, text, checkpoint=checkpoint, say=said_on(console))
     if prompts:
         for prompt, answer in zip(prompts, answer_all(config, text, model, prompts), strict=True):
             show(console, prompt, answer)
@@ -34,39 +36,6 @@ def run(source: ConfigFile, *, prompts: Sequence[str], checkpoint: str) -> None:
 def show(console: Console, prompt: str, answer: str) -> None:
     """Print a prompt and its answer."""
     console.print(f"\n[bold]{escape(prompt)}[/]\n{escape(answer)}", highlight=False, soft_wrap=True)
-
-
-def answer_all(config: Config, text: Text, model: OpenModel, prompts: Sequence[str]) -> list[str]:
-    """The answer to each prompt, all in one batch."""
-    settings = config.generation
-    data_shards = model.mesh.shape["data"] * model.mesh.shape["fsdp"]
-    rows = -(-len(prompts) // data_shards) * data_shards
-    ids = text.encoder.prompt([[Message("user", prompt)] for prompt in prompts])
-    answers = make_decoder(text, model, rows)(
-        model.parts.tuned,
-        model.parts.frozen,
-        [prompt_ids.tolist() for prompt_ids in ids],
-        max_new_tokens=settings.max_tokens,
-        sampling=sampling_of(settings),
-    )
-    return [text.tokenizer.decode(answer).strip() for answer in answers]
-
-
-def make_decoder(text: Text, model: OpenModel, rows: int) -> Decoder:
-    """A decoder of `rows` rows for a model."""
-    return Decoder(
-        model.parts.graphdef,
-        model.mesh,
-        kind=model.parts.architecture.kind,
-        rows=rows,
-        stop_ids=text.encoder.stop_ids,
-        longest=model.parts.architecture.max_length,
-    )
-
-
-def sampling_of(settings: GenerationConfig) -> Sampling:
-    """How tokens are chosen, from the config."""
-    return Sampling(temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p, seed=settings.seed)
 
 
 def converse(config: Config, text: Text, model: OpenModel, console: Console) -> None:

@@ -8,17 +8,19 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.syntax import Syntax
 
-from flan_jax.cli.model import check_model
-from flan_jax.cli.prepare import ensure_prepared
-from flan_jax.cli.session import ConfigFile, Text, make_console, open_text, start_jax
 from flan_jax.data.plan.loader import Loader
 from flan_jax.data.plan.plan import Plan, make_plan
 from flan_jax.data.plan.shares import mixture_report
 from flan_jax.data.prepare.opened import Prepared
+from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.model.blueprint import Blueprint, flat_parameters
 from flan_jax.parallel.mesh import spec_for
-from flan_jax.report.console import ParameterLine, fill_lines, parameter_table, share_table
+from flan_jax.report.console import ParameterLine, fill_lines, make_console, parameter_table, share_table
 from flan_jax.report.tokens import row_view
+from flan_jax.runs.configs import ConfigFile
+from flan_jax.runs.model import check_model
+from flan_jax.runs.open import Text, open_text, start_jax
+from flan_jax.runs.prepare import ensure_prepared
 
 
 def run(source: ConfigFile, *, rows: int) -> None:
@@ -28,7 +30,7 @@ def run(source: ConfigFile, *, rows: int) -> None:
     console = make_console()
     text = open_text(config)
     blueprint, mesh = check_model(config)
-    prepared = ensure_prepared(source, text)
+    prepared = ensure_prepared(source, text, resolve_run(config))
     console.print(Rule("config", align="left"), Syntax(config.to_yaml(), "yaml", background_color="default"))
     plan = make_plan(config, prepared.train, prepared.resolved.mixture)
     _show_mixture(console, plan, prepared)

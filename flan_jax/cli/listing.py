@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flan_jax.cli.session import make_console
 from flan_jax.data import registry
 from flan_jax.data.registry.resolve import clusters_named, kin_of, tasks_of_mixture
 from flan_jax.data.spec.task import TaskSpec
+from flan_jax.report.console import make_console
 
 _NAMES_SHOWN = 160  # characters of task names in the overview
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.markup import escape
 from rich.progress import Progress
 
-from flan_jax.cli.session import make_console
 from flan_jax.cli.tasks import chosen_tasks, counted, token_count
 from flan_jax.data import registry
 from flan_jax.data.registry.resolve import kin_of
 from flan_jax.files.whole import write_text
+from flan_jax.report.console import make_console
 from flan_jax.report.task_page import task_page
 from flan_jax.report.task_view import task_view
 

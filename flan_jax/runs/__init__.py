@@ -1,1 +1,1 @@
-"""What commands do, without printing: configs, texts, models and stores opened, answers, audits, weights fetched."""
+"""The Python API: what the commands do, without printing; `run` has it as one object."""

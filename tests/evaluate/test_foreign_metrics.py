@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from flan_jax.cli.scoring import results_table
 from flan_jax.data import registry
 from flan_jax.data.sources.held_back import HoldBack
 from flan_jax.data.spec.own_metrics import ExampleRecord
@@ -22,6 +21,7 @@ from flan_jax.evaluate.questions import EvaluationItem
 from flan_jax.evaluate.results import RESULTS, read_evaluation, write_evaluation
 from flan_jax.evaluate.tasks import EvaluationTask
 from flan_jax.report.console import OWN_METRICS
+from flan_jax.report.scores import results_table
 
 
 @dataclasses.dataclass(frozen=True)

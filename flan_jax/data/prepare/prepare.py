@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import flan_jax
 from flan_jax.config import Config
 from flan_jax.data.check.drift import check_sources
 from flan_jax.data.prepare.build import jobs
@@ -31,6 +30,7 @@ from flan_jax.data.store.manifest import STORE_FORMAT, DamagedStoreError, Manife
 from flan_jax.data.store.root import Root, open_root
 from flan_jax.data.store.shards import Shard, merge_shards
 from flan_jax.errors import InputError
+from flan_jax.version import __version__
 
 State = Literal["found", "built", "rebuilt"]
 
@@ -170,7 +170,7 @@ def state_of(root: Root, wanted: Wanted, spec: dict[str, Any]) -> tuple[Prepared
 
 def work_key(spec: dict[str, Any]) -> str:
     """What the shards of a folder are made from, as a name; another version of this package may make others."""
-    return fingerprint([spec, STORE_FORMAT, flan_jax.__version__])[:16]
+    return fingerprint([spec, STORE_FORMAT, __version__])[:16]
 
 
 def refuse_empty(wanted: Wanted, shards: list[Shard], dropped: Counter[str]) -> None:

@@ -1,16 +1,15 @@
-"""Opening a model for use: weights on the mesh, and the tuned part of a checkpoint where a run has one."""
+"""A run's model: what can be refused before weights are read, and what a run is made from."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import jax
 from jax.sharding import Mesh
-from rich.console import Console
 
-from flan_jax.cli.session import Text
 from flan_jax.config import Config
 from flan_jax.data.prepare.opened import Prepared
 from flan_jax.data.store.manifest import fingerprint
@@ -18,6 +17,7 @@ from flan_jax.errors import InputError
 from flan_jax.model.blueprint import Blueprint, blueprint_of
 from flan_jax.model.load import Parts, base_fingerprint, create
 from flan_jax.parallel.mesh import make_mesh
+from flan_jax.runs.open import Text
 from flan_jax.train.checkpoint import Checkpoints
 from flan_jax.train.step import check_batch
 
@@ -69,10 +69,10 @@ def fingerprints(config: Config, text: Text, prepared: Prepared) -> dict[str, st
     }
 
 
-def open_model(config: Config, text: Text, *, checkpoint: str, console: Console) -> OpenModel:
+def open_model(config: Config, text: Text, *, checkpoint: str, say: Callable[[str], None]) -> OpenModel:
     """The model of a run at a checkpoint: latest, best, untuned or a step.
 
-    `latest` of a run that has no checkpoint yet is the untuned model, and the console says so.
+    `latest` of a run that has no checkpoint yet is the untuned model, and that is said.
 
     Raises:
         InputError: the checkpoint is not there or damaged, or the weights are refused.
@@ -83,13 +83,13 @@ def open_model(config: Config, text: Text, *, checkpoint: str, console: Console)
     folder = checkpoints_dir(config)
     if which == UNTUNED or (which == LATEST and not folder.is_dir()):
         if which != UNTUNED:
-            console.print(f"no checkpoint in {config.run.dir}: this is the untuned model", highlight=False)
+            say(f"no checkpoint in {config.run.dir}: this is the untuned model")
         return OpenModel(parts, mesh, UNTUNED, None)
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), parts.tuned)
     with Checkpoints(folder, config=config, fingerprints={}) as checkpoints:
         tuned, metadata, damaged = checkpoints.restore_tuned(which, abstract)
     for damage in damaged:
-        console.print(f"checkpoint {damage.name} is passed over: {damage.reason}", style="red", highlight=False)
+        say(f"checkpoint {damage.name} is passed over: {damage.reason}")
     return OpenModel(replace(parts, tuned=tuned), mesh, f"step {metadata.step}", metadata.step)
 
 
