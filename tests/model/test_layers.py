@@ -115,4 +115,5 @@ def test_scanned_layers_are_the_layers_in_order():
     for layer in range(4):
         np.testing.assert_allclose(inputs[layer], x, rtol=1e-5)
         x = x @ stacked.kernel[layer] + stacked.bias[layer] + layer
-    np.testing.assert_allclose(found, x, rtol=1e-5)
+    # relative to the largest: one output is what is left of sums ten thousand times its size
+    assert np.abs(found - x).max() <= 1e-5 * np.abs(x).max()
