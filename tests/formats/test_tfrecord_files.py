@@ -44,6 +44,11 @@ def test_records_of_every_length_pass_their_checksums():
     assert list(read_records(io.BytesIO(content), "x")) == records
 
 
+def test_records_keep_their_order():
+    records = [bytes([n]) * size for n, size in enumerate((1, 50, 50, 200, 1, 1, 1, 1, 5))]
+    assert list(read_records(io.BytesIO(b"".join(map(framed, records))), "x")) == records
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

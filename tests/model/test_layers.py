@@ -107,17 +107,12 @@ def test_dropped_entries_are_zero_and_the_rest_scaled():
     assert abs(found.mean() - 1) < 0.02
 
 
-def assert_near(found: jax.Array, wanted: jax.Array) -> None:
-    """Equal to 1e-5 of the largest: a value may be what is left of sums ten thousand times its size."""
-    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
-
-
 def test_scanned_layers_are_the_layers_in_order():
-    rngs = nnx.Rngs(params=0, lora=1)
+    rngs = nnx.Rngs(params=2, lora=1)  # weights under which no value is what is left of much larger ones
     stacked = Projection({"embed": 6}, {"mlp": 6}, stack=4, stddev=0.5, rngs=rngs, settings=HIGH, lora=None, bias=True)
     x = jnp.ones((2, 6))
     found, inputs = scan_layers(stacked, lambda one, x, i: (one(x) + i, x), x, jnp.arange(4.0), settings=HIGH)
     for layer in range(4):
-        assert_near(inputs[layer], x)
+        np.testing.assert_allclose(inputs[layer], x, rtol=1e-5)
         x = x @ stacked.kernel[layer] + stacked.bias[layer] + layer
-    assert_near(found, x)
+    np.testing.assert_allclose(found, x, rtol=1e-5)
