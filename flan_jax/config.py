@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,6 +22,11 @@ def fixed(default: Any = ..., description: str = "", **limits: Any) -> Any:
 def free(default: Any = ..., description: str = "", **limits: Any) -> Any:
     """A field that a resumed run may change."""
     return Field(default, description=description, json_schema_extra={"resume": "free"}, **limits)
+
+
+TemplateMode = Literal["instruction", "name", "none"]
+TEMPLATE_MODES: tuple[TemplateMode, ...] = get_args(TemplateMode)
+OptionStyle = Literal["dash", "letters", "numbers", "parentheses", "varied"]
 
 
 class Section(BaseModel):
@@ -120,11 +125,11 @@ class DataConfig(Section):
     sources: dict[str, str] = fixed({}, "Local file or folder to read instead of a task's own source, by task name.")
     hold_out: tuple[str, ...] = fixed((), "Clusters no task of which may be trained on; they are evaluated as unseen.")
     hold_out_kin: bool = fixed(True, "Leave kin of held-out clusters out of training too (paraphrase with nli).")
-    template_mode: Literal["instruction", "name", "none"] = fixed(
+    template_mode: TemplateMode = fixed(
         "instruction", "instruction: a template; name: data-set name and input; none: the input alone."
     )
     options: Literal["shown", "hidden"] = fixed("shown", "Whether answer options are listed in the prompt.")
-    option_style: Literal["dash", "letters", "numbers", "parentheses", "varied"] = fixed(
+    option_style: OptionStyle = fixed(
         "dash", "How options that are shown are marked; varied: each example in one of the ways."
     )
     shots: Literal["few", "fit"] | Annotated[int, Field(ge=0)] = fixed(

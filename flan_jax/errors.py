@@ -28,8 +28,12 @@ class StoppedError(RuntimeError):
     """The run was asked to stop (SIGTERM, SIGINT) and has saved its state; the message names the step."""
 
 
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The hint beside a name that nobody has: the nearest ones that exist, or what to do `otherwise`."""
+    near = difflib.get_close_matches(name, list(known), 3, 0.5)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else otherwise
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that nobody has, with the nearest ones that exist."""
-    near = difflib.get_close_matches(name, list(known), 3, 0.5)
-    hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "see `flan-jax tasks list`"
-    return InputError(f"unknown {kind} '{name}'; {hint}")
+    return InputError(f"unknown {kind} '{name}'; {did_you_mean(name, known, 'see `flan-jax tasks list`')}")

@@ -14,12 +14,12 @@ from typing import Any
 from flan_jax.data.registry import (
     HoldBack,
     HubSource,
-    NaturalInstructionsRows,
     NaturalInstructionsSource,
     Skip,
     TaskSpec,
     Template,
     add_task,
+    natural_instructions_rows,
 )
 
 CLUSTER = "natural_instructions"
@@ -55,7 +55,7 @@ add_task(
     TaskSpec(
         name="natural_instructions",
         cluster=CLUSTER,
-        source=NaturalInstructionsRows(HubSource("Muennighoff/natural-instructions")),
+        source=natural_instructions_rows(HubSource("Muennighoff/natural-instructions")),
         splits={"train": "train", "validation": "test"},
         schema=SCHEMA,
         templates=(

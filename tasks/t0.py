@@ -13,10 +13,10 @@ from __future__ import annotations
 from flan_jax.data.registry import (
     ClusterSpec,
     HubSource,
-    PromptedSource,
     TaskSpec,
     add_cluster,
     add_task,
+    prompted,
     task_in_form,
 )
 
@@ -219,7 +219,7 @@ add_cluster(ClusterSpec("topic_classification", title="Topic classification"))
 def prompt_task(cluster: str, config: str) -> TaskSpec:
     """The task of one of P3's configurations."""
     # files with several prompts name them with underscores for the dots of a version
-    source = PromptedSource(HubSource(HUB, config), config.replace(".", "_"))
+    source = prompted(HubSource(HUB, config), config.replace(".", "_"))
     is_writing = config.startswith(WRITING)
     if is_writing:
         sample = WRITTEN_SAMPLE

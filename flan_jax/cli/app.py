@@ -151,7 +151,11 @@ def prepare(
     """
     from flan_jax.cli import prepare as command
     from flan_jax.runs.configs import read_config
+    from flan_jax.runs.prepare import HANDED
 
+    if config == HANDED:
+        command.run_handed()
+        return
     words = [word for word in overrides or () if not word.startswith("--")]
     flags = [word for word in overrides or () if word.startswith("--")]  # they come after a bare --
     words += [] if processes is None else [f"data.prepare_processes={processes}"]

@@ -34,7 +34,7 @@ def run(source: ConfigFile, *, checkpoint: str, out: Path | None) -> None:
     start_jax(config)
     console = make_console(quiet=not is_main())
     text = open_text(config)
-    prepared = ensure_prepared(source, text, resolve_run(config))
+    prepared = ensure_prepared(config, text, resolve_run(config))
     tasks = evaluation_tasks(config, prepared)
     dirty = _dirty_examples(config, prepared, [task.name for task in tasks])
     model = open_model(config, text, checkpoint=checkpoint, say=said_on(console))

@@ -30,7 +30,7 @@ def run(source: ConfigFile, *, rows: int) -> None:
     console = make_console()
     text = open_text(config)
     blueprint, mesh = check_model(config)
-    prepared = ensure_prepared(source, text, resolve_run(config))
+    prepared = ensure_prepared(config, text, resolve_run(config))
     console.print(Rule("config", align="left"), Syntax(config.to_yaml(), "yaml", background_color="default"))
     plan = make_plan(config, prepared.train, prepared.resolved.mixture)
     _show_mixture(console, plan, prepared)

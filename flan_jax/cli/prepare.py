@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from flan_jax.config import Config
 from flan_jax.data.prepare import prepare as preparing
+from flan_jax.data.prepare.handed import Handed, unpack
 from flan_jax.data.prepare.wanted import wanted_folders
 from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.spec.source import TRAIN, VALIDATION
@@ -24,7 +26,7 @@ from flan_jax.errors import InputError
 from flan_jax.report.console import make_console
 from flan_jax.report.progress import LINE_INTERVAL_S, duration
 from flan_jax.runs.configs import ConfigFile
-from flan_jax.runs.open import Text, open_text
+from flan_jax.runs.open import open_text
 
 MOST_PROCESSES = 8  # one process reads and maps for all: more of them would wait for it
 
@@ -40,12 +42,26 @@ def run(source: ConfigFile, *, runner: str | None = None, flags: Sequence[str] =
     Raises:
         InputError: an unknown runner, options without one, or the config's data cannot be prepared.
     """
-    config = source.config
-    console = make_console()
     if runner is None and flags:
         raise InputError(f"option '{flags[0]}': is for Apache Beam's pipeline; name its runner with --runner")
-    text = open_text(config)
-    report = build(config, text, console) if runner is None else _build_on_beam(config, text, runner, flags)
+    config = source.config
+    handed = Handed(config, open_text(config).encoder, resolve_run(config))
+    console = make_console()
+    _say(build(handed, console) if runner is None else _build_on_beam(handed, runner, flags), config, console)
+
+
+def run_handed() -> None:
+    """Build what the process that started this one hands on, on standard input.
+
+    Raises:
+        InputError: the data cannot be prepared.
+    """
+    handed = unpack(sys.stdin.buffer.read())
+    console = make_console()
+    _say(build(handed, console), handed.config, console)
+
+
+def _say(report: preparing.PrepareReport, config: Config, console: Console) -> None:
     where = f"store [bold]{escape(config.store_dir)}[/]"
     if not report.num_built:
         console.print(f"{where}: all {len(report.folders)} parts are there already")
@@ -56,22 +72,22 @@ def run(source: ConfigFile, *, runner: str | None = None, flags: Sequence[str] =
     )
 
 
-def _build_on_beam(config: Config, text: Text, runner: str, flags: Sequence[str]) -> preparing.PrepareReport:
+def _build_on_beam(handed: Handed, runner: str, flags: Sequence[str]) -> preparing.PrepareReport:
     from flan_jax.data.prepare import beam as beam_prepare  # late: few want it
 
     if runner not in beam_prepare.RUNNERS:
         raise InputError(f"--runner '{runner}': unknown; allowed: {', '.join(beam_prepare.RUNNERS)}")
     return beam_prepare.prepare_on_beam(
-        config, text.encoder, resolve_run(config), runner=cast(beam_prepare.Runner, runner), flags=flags
+        handed.config, handed.encoder, handed.resolved, runner=cast(beam_prepare.Runner, runner), flags=flags
     )
 
 
-def build(config: Config, text: Text, console: Console) -> preparing.PrepareReport:
+def build(handed: Handed, console: Console) -> preparing.PrepareReport:
     """Build what is missing, and show the task at work, how far it is and how fast."""
     with _Shown(console) as shown:
         spare_processes = min(MOST_PROCESSES, num_cores())
         return preparing.prepare(
-            config, text.encoder, resolve_run(config), spare_processes=spare_processes, progress=shown.show
+            handed.config, handed.encoder, handed.resolved, spare_processes=spare_processes, progress=shown.show
         )
 
 

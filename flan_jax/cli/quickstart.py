@@ -18,6 +18,7 @@ from flan_jax.cli.prepare import build
 from flan_jax.cli.scoring import measure
 from flan_jax.cli.train import bar_of, said_on, tune
 from flan_jax.config import Config
+from flan_jax.data.prepare.handed import Handed
 from flan_jax.data.prepare.opened import open_prepared
 from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.evaluate.compare import compare
@@ -55,8 +56,9 @@ def run(source: ConfigFile) -> None:
     text = open_text(config)
 
     _headline(console, started, "data")
-    build(config, text, console)
-    prepared = open_prepared(config, text.encoder, resolve_run(config))
+    handed = Handed(config, text.encoder, resolve_run(config))
+    build(handed, console)
+    prepared = open_prepared(config, text.encoder, handed.resolved)
     tasks = evaluation_tasks(config, prepared)
     examples = sum(store.num_examples for store in prepared.train.values())
     console.print(f"{len(prepared.train)} tasks, {examples:,} examples; held out: {', '.join(config.data.hold_out)}")

@@ -10,9 +10,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flan_jax.config import DataConfig
+from flan_jax.config import TEMPLATE_MODES, DataConfig, TemplateMode
 from flan_jax.data import registry
-from flan_jax.data.check.local import is_local
 from flan_jax.data.registry.resolve import resolve_mixture
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import describe, renderer_for
@@ -93,14 +92,14 @@ def show_task(
     """
     registry.load_modules(modules)
     for flag, value, allowed in (
-        ("--mode", mode, ("instruction", "name", "none")),
+        ("--mode", mode, TEMPLATE_MODES),
         ("--options", options, ("shown", "hidden")),
     ):
         if value not in allowed:
             raise InputError(f"{flag} {value}: must be one of {', '.join(allowed)}")
     data = DataConfig(
         mixture=name,
-        template_mode=cast(Literal["instruction", "name", "none"], mode),
+        template_mode=cast(TemplateMode, mode),
         options=cast(Literal["shown", "hidden"], options),
         sources={} if source is None else {name: source},
         shots=shots,
@@ -110,7 +109,7 @@ def show_task(
         raise InputError(f"'{name}' is a mixture; name one of its tasks: {', '.join(registry.get_mixture(name).tasks)}")
     if split not in spec.splits:
         raise InputError(f"--split {split}: task '{name}' has no such split; it has {', '.join(spec.splits)}")
-    has_source = is_local(spec) or spec.sample is None
+    has_source = spec.source.is_here() or spec.sample is None
     console = make_console()
     about = Table(box=None, show_header=False)
     for label, value in (

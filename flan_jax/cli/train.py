@@ -28,7 +28,7 @@ def run(source: ConfigFile) -> None:
     console = make_console(quiet=not is_main())
     text = open_text(config)
     _, mesh = check_model(config)
-    prepared = ensure_prepared(source, text, resolve_run(config))
+    prepared = ensure_prepared(config, text, resolve_run(config))
     parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
     evaluate = None
     if config.evaluation.every_steps is not None:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flan_jax.data.spec.task import METRICS, RANKED
 from flan_jax.errors import InputError
 
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics.bleu import BLEU
 
-RANKED = "accuracy"  # the one metric that is computed from the chosen option, not from a generated text
 _ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}  # our names → the library's
-TEXT_METRICS = ("exact_match", "token_f1", "bleu", *_ROUGE)
+TEXT_METRICS = tuple(metric for metric in METRICS if metric != RANKED)
 RIGHT_OR_WRONG = (RANKED, "exact_match")  # 0 or 100 for each example: their mean is an accuracy
 _BLEU_ORDER = 4
 

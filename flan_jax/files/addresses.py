@@ -9,22 +9,20 @@ import contextlib
 import functools
 import glob
 import gzip
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
 from flan_jax.errors import InputError
-
-_CHUNK_BYTES = 1 << 22
+from flan_jax.files.hashes import hash_stream
 
 
 def is_folder(path: str) -> bool:
     """Whether the path is a folder; a missing one is not."""
     if "://" not in path:
         return os.path.isdir(os.path.expanduser(path))
-    system, inner = _remote(path)
+    system, inner = file_system(path)
     return bool(system.isdir(inner))
 
 
@@ -32,7 +30,7 @@ def list_folder(path: str) -> list[str]:
     """The files of a folder, sorted, as paths that can be opened."""
     if "://" not in path:
         return sorted(str(file) for file in Path(path).expanduser().iterdir() if file.is_file())
-    system, inner = _remote(path)
+    system, inner = file_system(path)
     return sorted(system.unstrip_protocol(str(name)) for name in system.ls(inner, detail=False))
 
 
@@ -43,7 +41,7 @@ def find_files(path: str) -> list[str]:
         path = os.path.expanduser(path)
         # a file may have brackets in its own name
         return [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path))) if has_marks else []
-    system, inner = _remote(path)
+    system, inner = file_system(path)
     if has_marks:
         return sorted(system.unstrip_protocol(str(name)) for name in system.glob(inner))
     return [path] if system.isfile(inner) else []
@@ -80,32 +78,37 @@ def content_hash(path: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _hash(path: str, _state: tuple[int, int] | None) -> str:
-    digest = hashlib.sha256()
-    with contextlib.ExitStack() as stack:
-        try:
-            stream = stack.enter_context(_open(path))
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        except OSError as e:
-            raise InputError(f"data file '{path}': cannot be read ({e.strerror or e})") from e
-    return digest.hexdigest()
+    try:
+        with _open(path) as stream:
+            return hash_stream(stream)
+    except OSError as e:
+        raise InputError(f"data file '{path}': cannot be read ({e.strerror or e})") from e
 
 
 def _open(path: str) -> IO[bytes]:
     if "://" not in path:
         return Path(path).expanduser().open("rb")
-    system, inner = _remote(path)
+    system, inner = file_system(path)
     return cast(IO[bytes], system.open(inner, "rb"))
 
 
-def _remote(path: str) -> tuple[Any, str]:
-    try:
-        import fsspec
+def file_system(address: str, what: str = "data file") -> tuple[Any, str]:
+    """fsspec's file system of an address, and the path there.
 
-        return fsspec.core.url_to_fs(path)
+    Args:
+        address: with a scheme, such as gs://bucket/folder.
+        what: lies there; opens the error sentence.
+
+    Raises:
+        InputError: the scheme is unknown, or its library is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs  # late: only addresses need it
+
+        return url_to_fs(address)
     except ImportError as e:
         raise InputError(
-            f"data file '{path}': needs a library that is not installed ({e}); install flan-jax[gcs]"
+            f"{what} '{address}': needs a library that is not installed ({e}); install flan-jax[gcs]"
         ) from e
     except ValueError as e:
-        raise InputError(f"data file '{path}': unknown kind of address ({e}); use a local path or gs://") from e
+        raise InputError(f"{what} '{address}': unknown kind of address ({e}); use a local path or gs://") from e

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flan_jax.config import DataConfig
-from flan_jax.data.check.local import local_records
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import renderer_for
 from flan_jax.data.render.options import STYLES
 from flan_jax.data.render.renderer import Renderer
 from flan_jax.data.render.shots import Shots, any_shots
+from flan_jax.data.sources.held_back import first_records
 from flan_jax.data.spec.fields import is_whole, record_fields
 from flan_jax.data.spec.schema import Labels, Skip
 from flan_jax.data.spec.task import ANSWER, Fields, TaskSpec
@@ -114,7 +114,7 @@ def shown_examples(spec: TaskSpec) -> tuple[str, list[Fields]]:
         InputError: the task's source can be read here, and a record is not of its form.
     """
     found: list[Fields] = []
-    for number, record in enumerate(local_records(spec, _RECORDS_READ)):
+    for number, record in enumerate(first_records(spec, _RECORDS_READ)):
         found += [fields for fields in record_fields(spec, record, example_id=number) if not isinstance(fields, Skip)]
         if len(found) >= _EXAMPLES:
             break

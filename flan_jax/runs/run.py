@@ -63,7 +63,7 @@ class Run:
     @functools.cached_property
     def prepared(self) -> Prepared:
         """The token store, built in a child process where it is not there."""
-        return ensure_prepared(self._source, self.text, self.resolved)
+        return ensure_prepared(self.config, self.text, self.resolved)
 
     def prepare(self) -> PrepareReport:
         """Builds what is missing of the token store, in this process or in `data.prepare_processes`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flan_jax.data.registry import HubSource, TreeSource, add_task, task_in_form
+from flan_jax.data.registry import HubSource, add_task, task_in_form, trees
 
 add_task(
     task_in_form(
@@ -32,7 +32,7 @@ add_task(
 add_task(
     task_in_form(
         "oasst",
-        TreeSource(HubSource("OpenAssistant/oasst1")),
+        trees(HubSource("OpenAssistant/oasst1")),
         name="oasst1",
         cluster="dialogue",
         schema={"prompt.role": "text", "prompt.text": "text", "prompt.replies": "list"},

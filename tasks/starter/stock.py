@@ -10,6 +10,8 @@ import functools
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from flan_jax.data.registry import IterableSource
 
@@ -63,6 +65,32 @@ def _mixed(name: str, records: Iterable[Record]) -> list[Record]:
     return sorted(records, key=lambda record: order_key(name, *record.values()))
 
 
+@dataclass(frozen=True)
+class _Sides:
+    """The records of both splits, made once in each process."""
+
+    name: str
+    make: Callable[[], Iterable[Record]]
+    together: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Sides, (self.name, self.make, self.together)
+
+    def __call__(self, split: str) -> Iterator[Record]:
+        return iter(self._by_split[split])
+
+    @functools.cached_property
+    def _by_split(self) -> dict[str, list[Record]]:
+        groups: dict[str, list[Record]] = {}
+        for record in self.make():
+            groups.setdefault(str(record[self.together]), []).append(record)
+        held: list[Record] = []
+        rest: list[Record] = []
+        for key in sorted(groups, key=lambda group: order_key(self.name, group)):
+            (held if len(held) < VALIDATION_RECORDS else rest).extend(groups[key])
+        return {"train": _mixed(self.name, rest), "validation": _mixed(self.name, held)}
+
+
 def split_source(name: str, make: Callable[[], Iterable[Record]], *, together: str, version: str) -> IterableSource:
     """A source with the splits 'train' and 'validation', made from one stock of records.
 
@@ -72,19 +100,4 @@ def split_source(name: str, make: Callable[[], Iterable[Record]], *, together: s
         together: records with the same value in this field are in the same split.
         version: of the records; a store made from another version is refused as stale.
     """
-
-    @functools.cache
-    def sides() -> dict[str, list[Record]]:
-        groups: dict[str, list[Record]] = {}
-        for record in make():
-            groups.setdefault(str(record[together]), []).append(record)
-        held: list[Record] = []
-        rest: list[Record] = []
-        for key in sorted(groups, key=lambda group: order_key(name, group)):
-            (held if len(held) < VALIDATION_RECORDS else rest).extend(groups[key])
-        return {"train": _mixed(name, rest), "validation": _mixed(name, held)}
-
-    def records(split: str) -> Iterator[Record]:
-        return iter(sides()[split])
-
-    return IterableSource(records, version=version, name=f"starter/{name}")
+    return IterableSource(_Sides(name, make, together), version=version, name=f"starter/{name}")

@@ -129,7 +129,7 @@ def test_languages_are_a_setting_that_the_store_knows(tmp_path: Path):
     task = form_task("oasst", str(tmp_path / "x.jsonl"))
     german = with_settings(task, DataConfig(languages=("de",)))
     assert with_settings(task, DataConfig()) is task
-    assert german.identity() != task.identity()
+    assert german.identity("1") != task.identity("1")
     items = [item for split in ("train", "validation") for item in examples(german, split, ALL)]
     assert Counter(item.reason if isinstance(item, Dropped) else "kept" for item in items) == {
         "message in a language that is not asked for": 6,

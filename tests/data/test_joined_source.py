@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from flan_jax.data.sources.plain import JoinedSource
+from flan_jax.data.spec.source import OwnSource
 from flan_jax.errors import InputError
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(OwnSource):
     name: str
     version: str
     splits: Mapping[str, list[int]]

@@ -1,5 +1,7 @@
 """Rates, cursors and the shares they give."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,14 @@ from hypothesis import strategies as st
 
 from flan_jax.config import MixingConfig, Stage
 from flan_jax.data.plan.rates import make_cursors, mixture_rates, stage_rates
-from flan_jax.data.spec.mixture import Part, tree_of
+from flan_jax.data.spec.mixture import Part
 from flan_jax.errors import InputError
+
+
+def tree_of(rates: Mapping[str, float | None]) -> Part:
+    """A mixture of these tasks."""
+    return Part("data.mixture", parts=tuple(Part(name, rate) for name, rate in rates.items()))
+
 
 SIZES = {"a": 100, "b": 1000, "c": 9000}
 NO_RATES = tree_of(dict.fromkeys(SIZES))

@@ -60,14 +60,25 @@ def test_spare_processes_are_started_when_there_is_much_to_do(tmp_path, monkeypa
     assert manifests(one) == manifests(few)
 
 
-def test_a_task_of_this_process_alone_is_refused_by_name(tmp_path):
+@pytest.mark.usefixtures("own_registry")
+def test_a_task_of_this_process_alone_is_built_by_others(tmp_path):
+    """As in a notebook: the others get how it is phrased, and find nothing by name."""
     name = f"only_here_{os.getpid()}"
-    source = IterableSource(lambda split: [{"answer": "a"}] * 3, version="1")
-    add_task(TaskSpec(name, "made", source, templates=(Template("What?"),), metrics=("exact_match",)))
+    source = IterableSource(lambda split: [{"n": n} for n in range(20)], version="1")
+    spec = TaskSpec(
+        name,
+        "made",
+        source,
+        templates=(Template("What is {n}?"),),
+        map=lambda record: {**record, "answer": str(record["n"])},
+        metrics=("exact_match",),
+    )
+    add_task(spec)
+    alone = made_config(tmp_path, mixture=[name], run="alone")
+    prepare(alone, ENCODER, resolve_run(alone))
     config = made_config(tmp_path, mixture=[name], prepare_processes=2)
-    with pytest.raises(InputError, match=rf"cannot find task '{name}'.*data.modules, or use 1 process"):
-        prepare(config, ENCODER, resolve_run(config))
-    assert not list((tmp_path / "run").rglob("*.*"))
+    assert prepare(config, ENCODER, resolve_run(config)).made_by == "2 processes"
+    assert manifests(config) == manifests(alone)
 
 
 def test_workers_end_with_a_killed_process_and_their_shards_are_used(tmp_path):

@@ -184,9 +184,9 @@ def test_bad_specs_are_refused_when_they_are_made(changes: dict[str, Any], probl
 
 def test_a_spec_states_what_decides_its_text_and_a_safe_folder():
     spec = made("alpaca:/data/x y.json")
-    assert json.dumps(spec.identity())
+    assert json.dumps(spec.identity("1"))
     assert "/" not in spec.folder
     assert spec.folder != made("alpaca:/data/x_y.json").folder
     assert made("plain_name").folder == "plain_name"
     changed = made("alpaca:/data/x y.json", templates=(Template("{q}!"),))
-    assert changed.identity() != spec.identity()
+    assert changed.identity("1") != spec.identity("1")

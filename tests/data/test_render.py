@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from rendering import render
 
 from flan_jax.config import DataConfig
 from flan_jax.data.registry import IterableSource, TaskSpec, Template
 from flan_jax.data.render import examples as rendering
 from flan_jax.data.render.example import Example
-from flan_jax.data.render.examples import describe, examples, render
+from flan_jax.data.render.examples import describe, examples
 from flan_jax.data.spec.fields import Dropped
 from flan_jax.errors import InputError
 

@@ -180,7 +180,7 @@ def test_whether_the_target_reasons_is_part_of_a_task_s_identity():
     """It decides whether the options are stored."""
     task = dataclasses.replace(get_task("c"), metrics=("exact_match",))
     reasoned = dataclasses.replace(task, reasoning=not task.reasoning)
-    assert task.identity() != reasoned.identity()
+    assert task.identity("1") != reasoned.identity("1")
 
 
 def test_versions_of_rendering_are_part_of_what_a_folder_is_made_from(monkeypatch: pytest.MonkeyPatch):

@@ -146,7 +146,7 @@ def test_the_version_follows_the_content_and_not_the_place(tmp_path: Path):
     assert first.version == second.version
     other = write_cache(tmp_path / "c", [{"inputs": "a", "targets": "b"}], {"inputs": TEXT, "targets": TEXT})
     assert SeqioCacheSource(str(other)).version != first.version
-    assert first.at(str(other)).name == "c"
+    assert first.local(str(other)).name == "c"
 
 
 def test_ids_are_of_the_vocabulary_that_is_stated(tmp_path: Path):

@@ -10,7 +10,15 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from flan_jax.data.registry import FileSource, HoldBack, HubSource, IterableSource, NaturalInstructionsSource, Source
+from flan_jax.data.registry import (
+    FileSource,
+    HoldBack,
+    HubSource,
+    IterableSource,
+    NaturalInstructionsSource,
+    OwnSource,
+    Source,
+)
 from flan_jax.errors import InputError
 
 ROWS = [{"q": 'a "b", {c}', "answer": "é\n2"}, {"q": "x\\y", "answer": "1"}]
@@ -136,7 +144,7 @@ def numbered(count: int) -> IterableSource:
     return IterableSource(lambda split: [{"n": i} for i in range(count)], "1")
 
 
-class Given:
+class Given(OwnSource):
     """A source of given records with one split."""
 
     name = "given"

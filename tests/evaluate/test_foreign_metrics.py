@@ -11,6 +11,7 @@ import pytest
 from flan_jax.data import registry
 from flan_jax.data.sources.held_back import HoldBack
 from flan_jax.data.spec.own_metrics import ExampleRecord
+from flan_jax.data.spec.source import OwnSource
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.data.spec.template import Template
 from flan_jax.errors import InputError
@@ -42,7 +43,7 @@ class Functions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Numbers:
+class Numbers(OwnSource):
     """Thirty numbers to repeat, with functions of their own."""
 
     functions: Functions | None = Functions()

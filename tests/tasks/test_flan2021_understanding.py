@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from rendering import render
 
+from flan_jax.config import TemplateMode
 from flan_jax.data.registry import Skip, get_task
-from flan_jax.data.render.examples import render
-from flan_jax.data.render.renderer import Mode
 from flan_jax.data.spec.fields import record_fields
 from flan_jax.tasks.flan2021 import common_sense, coreference
 
@@ -19,7 +19,7 @@ def fields_of(task: str, **changes: Any) -> Any:
     return fields
 
 
-def text_of(task: str, changes: dict[str, Any], *, mode: Mode = "instruction") -> tuple[str, str]:
+def text_of(task: str, changes: dict[str, Any], *, mode: TemplateMode = "instruction") -> tuple[str, str]:
     example = render(
         get_task(task),
         fields_of(task, **changes),

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from flan_jax.config import DataConfig
-from flan_jax.data.check.local import plain_sources
 from flan_jax.data.check.task import check_task, ways
 from flan_jax.data.registry import HubSource, Labels, Skip, TaskSpec, TfdsSource, get_task, task_names
 from flan_jax.data.registry.resolve import resolve_mixture
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import renderer_for
 from flan_jax.data.render.shots import any_shots
+from flan_jax.data.sources.held_back import mapped_sources
 from flan_jax.data.spec.fields import is_whole, record_fields
 from flan_jax.data.spec.task import Fields
 
@@ -186,6 +186,6 @@ def test_every_task_passes_the_check_against_published_schemas():
     pytest.importorskip("tensorflow_datasets", reason="needs the extra 'full'")
     checks = [check_task(spec, num_records=20) for spec in SPECS]
     assert [problem for check in checks for problem in check.problems] == []
-    from_tfds = [spec for spec in SPECS if any(isinstance(s, TfdsSource) for s in plain_sources(spec.source))]
+    from_tfds = [spec for spec in SPECS if any(isinstance(s, TfdsSource) for s in mapped_sources(spec.source))]
     assert len(from_tfds) >= 60
     assert sum(check.num_random_kept for check in checks) > 20 * len(from_tfds) / 2

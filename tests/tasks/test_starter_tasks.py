@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from rendering import render
 
-from flan_jax.config import DataConfig
+from flan_jax.config import DataConfig, TemplateMode
 from flan_jax.data.registry import TaskSpec, get_mixture, get_task, task_names
 from flan_jax.data.render.example import Example
-from flan_jax.data.render.examples import describe, examples, render
-from flan_jax.data.render.renderer import Mode
+from flan_jax.data.render.examples import describe, examples
 from flan_jax.data.spec.fields import Dropped, fields_of
 from flan_jax.data.spec.task import Fields
 
@@ -119,7 +119,7 @@ def test_the_metric_fits_the_answer(spec: TaskSpec):
 @every_task
 @pytest.mark.parametrize("mode", ["instruction", "name", "none"])
 @pytest.mark.parametrize("options", ["shown", "hidden"])
-def test_every_mode_renders(spec: TaskSpec, mode: Mode, options: Literal["shown", "hidden"]):
+def test_every_mode_renders(spec: TaskSpec, mode: TemplateMode, options: Literal["shown", "hidden"]):
     data = DataConfig(template_mode=mode, options=options, max_examples=30, validation_examples=20)
     for split in ("train", "validation"):
         for example in rendered(spec, split, data):

@@ -102,7 +102,7 @@ def check_readable(spec: TaskSpec) -> None:
         InputError: the source cannot be opened.
     """
     try:
-        spec.source.version  # noqa: B018 (reading the version opens the source)
+        spec.source.version  # noqa: B018 (asking for it opens the source)
     except InputError as e:
         raise InputError(
             f"task '{spec.name}': overlap is measured on the records themselves, which cannot be read "

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 
-from flan_jax.data.check.local import plain_sources
 from flan_jax.data.check.published import published
-from flan_jax.data.sources.files import FileSource
+from flan_jax.data.sources.held_back import mapped_sources
+from flan_jax.data.sources.plain import IterableSource
 from flan_jax.data.sources.tfds import TfdsSource
 from flan_jax.data.spec.fields import record_fields
 from flan_jax.data.spec.schema import Kind, Labels
@@ -32,8 +32,8 @@ _FITTING: Mapping[str, tuple[str, ...]] = {
 
 
 def check_sources(specs: Iterable[TaskSpec]) -> None:
-    """Refuses data sets whose form is not what their tasks read: of TFDS data sets all that they state, of local files
-    the first record.
+    """Refuses data sets whose form is not what their tasks read: of TFDS data sets all that they state, of what is
+    on this machine the first record.
 
     What only a later record shows (an unknown label, for one) is refused where that record is read.
 
@@ -41,14 +41,14 @@ def check_sources(specs: Iterable[TaskSpec]) -> None:
         InputError: a field is missing or of another kind, or the labels have changed.
     """
     for spec in specs:
-        for source in plain_sources(spec.source) if spec.schema else ():
+        for source in mapped_sources(spec.source) if spec.schema else ():
             if isinstance(source, TfdsSource):
                 for problem in schema_problems(spec.schema, published(source).fields):
                     raise InputError(
                         f"task '{spec.name}', source {source.name}: {problem}; read the version that the task names, "
                         "or change the task's schema"
                     )
-            elif isinstance(source, FileSource):
+            elif source.is_here() and not isinstance(source, IterableSource):  # which may take long to begin
                 split = spec.splits.get(TRAIN) or next(iter(spec.splits.values()))
                 for record in itertools.islice(source.records(split), 1):
                     record_fields(spec, record, split=split)

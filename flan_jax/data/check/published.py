@@ -6,8 +6,6 @@ downloaded and no file is read but those; most data sets are described without T
 
 from __future__ import annotations
 
-import functools
-import importlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from flan_jax.data.sources.tfds import TfdsSource, plain
+from flan_jax.data.sources.tfds import TfdsSource, import_tfds, plain
 from flan_jax.data.spec.schema import Kind, Labels
 from flan_jax.data.spec.source import Record
 from flan_jax.errors import InputError
@@ -58,7 +56,7 @@ def mock_records(source: TfdsSource, count: int) -> list[Record]:
     Raises:
         InputError: as `published`.
     """
-    datasets = _tfds()
+    datasets = import_tfds()
     with tempfile.TemporaryDirectory() as empty, datasets.testing.mock_data(num_examples=count, data_dir=empty):
         rows = _builder(source, None).as_data_source(split="train")
         records = [plain(rows[number]) for number in range(count)]
@@ -87,7 +85,7 @@ def _described(builder: Any) -> Published:
 
 def _fields(feature: Any, path: str, depth: int) -> Iterator[tuple[str, Kind]]:
     """(path, kind) of every field below a feature; `depth` counts the sequences around it."""
-    features = _tfds().features
+    features = import_tfds().features
     if isinstance(feature, features.FeaturesDict):
         for name, inner in feature.items():
             yield from _fields(inner, f"{path}.{name}" if path else name, depth)
@@ -134,7 +132,7 @@ def _stated_splits(builder: Any) -> tuple[str, ...] | None:
 @contextmanager
 def _no_downloads() -> Iterator[Any]:
     """A download manager whose every file is a path where nothing is."""
-    paths = importlib.import_module("etils.epath")
+    from etils import epath
 
     def nothing(tree: Any, *_: Any) -> Any:
         if isinstance(tree, Mapping):
@@ -142,17 +140,19 @@ def _no_downloads() -> Iterator[Any]:
         return [nothing(inner) for inner in tree] if isinstance(tree, (list, tuple)) else missing
 
     with tempfile.TemporaryDirectory() as folder:
-        missing = paths.Path(folder) / "nothing"
+        missing = epath.Path(folder) / "nothing"
         asked = dict.fromkeys(("download", "extract", "download_and_extract", "download_kaggle_data"), nothing)
         yield SimpleNamespace(manual_dir=missing, iter_archive=lambda _: iter(()), **asked)
 
 
 def _tensorflow_error() -> type[Exception]:
-    return importlib.import_module("tensorflow").errors.OpError
+    import tensorflow
+
+    return tensorflow.errors.OpError
 
 
 def _builder(source: TfdsSource, data_dir: str | None) -> Any:
-    datasets = _tfds()
+    datasets = import_tfds()
     try:
         return datasets.builder(source.dataset, **({} if data_dir is None else {"data_dir": data_dir}))
     except (datasets.core.DatasetNotFoundError, ValueError, AssertionError) as e:
@@ -160,11 +160,3 @@ def _builder(source: TfdsSource, data_dir: str | None) -> Any:
         raise InputError(
             f"source {source.name}: TFDS knows no such data set ({problem}); check name and version"
         ) from e
-
-
-@functools.cache
-def _tfds() -> Any:
-    try:
-        return importlib.import_module("tensorflow_datasets")
-    except ImportError as e:
-        raise InputError(f"TFDS sources: need TensorFlow Datasets ({e}); install flan-jax[full]") from e

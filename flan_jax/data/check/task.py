@@ -18,16 +18,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flan_jax.config import DataConfig
+from flan_jax.config import TEMPLATE_MODES, DataConfig
 from flan_jax.data.check.drift import schema_problems
-from flan_jax.data.check.local import local_records, plain_sources
 from flan_jax.data.check.published import Published, mock_records, published
 from flan_jax.data.render.example import Example
 from flan_jax.data.render.examples import renderer_for
 from flan_jax.data.render.options import STYLES
 from flan_jax.data.render.renderer import Renderer
 from flan_jax.data.render.shots import Shots, any_shots
-from flan_jax.data.sources.held_back import HoldBack
+from flan_jax.data.sources.held_back import HoldBack, first_records, mapped_sources
 from flan_jax.data.sources.tfds import TfdsSource
 from flan_jax.data.spec.fields import SKIPPED, check_fields, is_whole, record_fields
 from flan_jax.data.spec.schema import Kind, Labels, Skip
@@ -39,7 +38,6 @@ Origin = Literal["random", "sample", "records"]
 
 # what stands in a text where a value was turned into text that is none; random records hold no such thing
 _LEAKS = re.compile(r"\bNone\b|\bnan\b|\['|\{'|\{\w*\}")
-_MODES: tuple[Literal["instruction", "name", "none"], ...] = ("instruction", "name", "none")
 _SHOTS = 2  # examples before the question, in the few-shot renderings
 _SHOWN_PROBLEMS = 3  # of one kind of records: a task that fails on one record mostly fails on all
 
@@ -81,7 +79,7 @@ def check_task(spec: TaskSpec, *, num_records: int) -> TaskCheck:
     problems: list[str] = []
     batches: list[tuple[Origin, Sequence[Record]]] = []
     try:
-        for source in plain_sources(spec.source):
+        for source in mapped_sources(spec.source):
             if isinstance(source, TfdsSource):
                 form = published(source, offline=True)
                 told = [*schema_problems(spec.schema, form.fields), *_split_problems(spec, form)]
@@ -89,7 +87,7 @@ def check_task(spec: TaskSpec, *, num_records: int) -> TaskCheck:
                 if not told:
                     records = mock_records(source, num_records)
                     batches.append(("random", _labelled(spec.schema, form.fields, records)))
-        if not batches and not problems and (records := local_records(spec, num_records)):
+        if not batches and not problems and (records := first_records(spec, num_records)):
             batches.append(("records", records))
     except InputError as e:
         problems.append(str(e))
@@ -245,7 +243,7 @@ def ways(spec: TaskSpec) -> list[DataConfig]:
     options += [{"options": "hidden"}]
     return [
         DataConfig(template_mode=mode, **chosen)
-        for mode in _MODES
+        for mode in TEMPLATE_MODES
         for chosen in (options if spec.options is not None else options[:1])
     ]
 

@@ -33,8 +33,8 @@ from flan_jax.data.forms.instructions import (
     from_self_instruct,
 )
 from flan_jax.data.forms.natural_instructions import NaturalInstructionsSource, from_natural_instructions
-from flan_jax.data.forms.openassistant import TreeConversations, TreeSource
-from flan_jax.data.forms.p3 import PromptedSource, from_prompted
+from flan_jax.data.forms.openassistant import TreeConversations, trees
+from flan_jax.data.forms.p3 import from_prompted, prompted
 from flan_jax.data.sources.files import FileSource
 from flan_jax.data.sources.held_back import HoldBack
 from flan_jax.data.sources.seqio_cache import SeqioCacheSource
@@ -66,7 +66,7 @@ class Form:
 
 def _prompted_source(path: str) -> SplitSource:
     path, _, template = path.partition("#")
-    return PromptedSource(FileSource(path), template or None)
+    return prompted(FileSource(path), template or None)
 
 
 FORMS: dict[str, Form] = {
@@ -77,7 +77,7 @@ FORMS: dict[str, Form] = {
     "prompt-completion": Form(from_prompt_completion),
     "messages": Form(from_messages, templates=(), inputs=""),
     "sharegpt": Form(from_sharegpt, templates=(), inputs=""),
-    "oasst": Form(TreeConversations(), lambda path: TreeSource(FileSource(path)), templates=(), inputs=""),
+    "oasst": Form(TreeConversations(), lambda path: trees(FileSource(path)), templates=(), inputs=""),
     "p3": Form(from_prompted, _prompted_source),
     "natural-instructions": Form(
         from_natural_instructions,

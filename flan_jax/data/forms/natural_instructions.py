@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from flan_jax.data.sources.plain import Reshaped
 from flan_jax.data.spec.source import TRAIN, VALIDATION, Record, SplitSource
 from flan_jax.data.spec.task import Fields
 from flan_jax.errors import InputError
@@ -55,6 +56,14 @@ class NaturalInstructionsSource:
         if self._lists:
             hashes += [VALIDATION, *(content_hash(file) for file in self._files(VALIDATION))]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+    def is_here(self) -> bool:
+        """Whether there are files; an address is asked."""
+        return is_folder(self.path) or bool(find_files(self.path))
+
+    def version_here(self) -> str | None:
+        """The version; none where the files are missing."""
+        return self.version if self.is_here() else None
 
     def local(self, path: str) -> NaturalInstructionsSource:
         """The same from another folder."""
@@ -122,47 +131,27 @@ class NaturalInstructionsSource:
         return [files[name] for name in names]
 
 
-@dataclass(frozen=True)
-class NaturalInstructionsRows:
+def natural_instructions_rows(source: SplitSource) -> Reshaped:
     """The records of Muennighoff/natural-instructions on the hub, with the fields of `NaturalInstructionsSource`.
 
-    A row has one accepted output, and the hub's copy has no positive examples.
+    A row has one accepted output, and the hub's copy has no positive examples. Local files are the official ones.
 
-    Attributes:
+    Args:
         source: gives the rows: task_name, id, definition, inputs, targets.
     """
+    return Reshaped(source, _from_rows, from_files=NaturalInstructionsSource)
 
-    source: SplitSource
 
-    @property
-    def name(self) -> str:
-        """The name of what gives the rows."""
-        return self.source.name
-
-    @property
-    def version(self) -> str:
-        """The version of the rows."""
-        return self.source.version
-
-    def has_split(self, split: str) -> bool:
-        """Whether the source has it."""
-        return self.source.has_split(split)
-
-    def local(self, path: str) -> NaturalInstructionsSource:
-        """The same from task files, or from the repository's folder."""
-        return NaturalInstructionsSource(path)
-
-    def records(self, split: str) -> Iterator[Record]:
-        """The rows of a split."""
-        for row in self.source.records(split):
-            yield {
-                "task": row["task_name"],
-                "id": row["id"],
-                "definition": row["definition"],
-                "positive_examples": [],
-                "input": row["inputs"],
-                "outputs": [row["targets"]],
-            }
+def _from_rows(records: Iterable[Record], where: str) -> Iterator[Record]:
+    for row in records:
+        yield {
+            "task": row["task_name"],
+            "id": row["id"],
+            "definition": row["definition"],
+            "positive_examples": [],
+            "input": row["inputs"],
+            "outputs": [row["targets"]],
+        }
 
 
 def from_natural_instructions(record: Record) -> Fields:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flan_jax.data.forms.conversations import TWO_ANSWERS, TWO_QUESTIONS, checked, turn
-from flan_jax.data.sources.files import FileSource
+from flan_jax.data.sources.plain import Reshaped
 from flan_jax.data.spec.schema import Skip
 from flan_jax.data.spec.source import Record, SplitSource
 from flan_jax.data.spec.task import Fields
@@ -48,54 +48,34 @@ _IDS = ("message_id", "user_message_id")  # of the exports; of the backend's see
 _PARENTS = ("parent_id", "parent_message_id")
 
 
-@dataclass(frozen=True)
-class TreeSource:
+def trees(source: SplitSource) -> Reshaped:
     """The trees of a source of trees, nested messages or flat rows; flat rows of a split are gathered in memory.
 
-    Attributes:
-        source: gives the rows as published.
+    A record is {prompt, tree_state or none}, the prompt with its replies below it.
     """
+    return Reshaped(source, _trees)
 
-    source: SplitSource
 
-    @property
-    def name(self) -> str:
-        """The name of what gives the rows."""
-        return self.source.name
+def _trees(records: Iterable[Record], where: str) -> Iterator[Record]:
+    """The trees of the records.
 
-    @property
-    def version(self) -> str:
-        """The version of the rows."""
-        return self.source.version
-
-    def has_split(self, split: str) -> bool:
-        """Whether the source has it."""
-        return self.source.has_split(split)
-
-    def local(self, path: str) -> TreeSource:
-        """The same from local files."""
-        return TreeSource(FileSource(path))
-
-    def records(self, split: str) -> Iterator[Record]:
-        """The trees of a split: {prompt, tree_state or none}, the prompt with its replies below it.
-
-        Raises:
-            InputError: a record is of none of the three forms.
-        """
-        rows: list[Message] = []
-        for record in self.source.records(split):
-            if "prompt" in record:
-                yield record
-            elif "replies" in record:
-                yield {"prompt": record}
-            elif any(name in record for name in _IDS):
-                rows.append(record)
-            else:
-                raise InputError(
-                    f"source {self.name}, split '{split}': a record has {', '.join(record)}; OpenAssistant's have "
-                    "'prompt' (trees), 'replies' (nested messages) or 'message_id' (flat rows)"
-                )
-        yield from _grown(rows)
+    Raises:
+        InputError: a record is of none of the three forms.
+    """
+    rows: list[Message] = []
+    for record in records:
+        if "prompt" in record:
+            yield record
+        elif "replies" in record:
+            yield {"prompt": record}
+        elif any(name in record for name in _IDS):
+            rows.append(record)
+        else:
+            raise InputError(
+                f"{where}: a record has {', '.join(record)}; OpenAssistant's have 'prompt' (trees), 'replies' (nested "
+                "messages) or 'message_id' (flat rows)"
+            )
+    yield from _grown(rows)
 
 
 def _grown(rows: Iterable[Message]) -> Iterator[Record]:

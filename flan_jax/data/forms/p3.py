@@ -8,12 +8,12 @@ Source: Sanh et al., 2022, arXiv 2110.08207.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from flan_jax.data.forms.conversations import checked_pair, cut_end
-from flan_jax.data.sources.files import FileSource
+from flan_jax.data.sources.plain import Reshaped
 from flan_jax.data.spec.schema import Skip
 from flan_jax.data.spec.source import Record, SplitSource
 from flan_jax.data.spec.task import Fields
@@ -22,56 +22,35 @@ from flan_jax.errors import InputError
 _MANY = 8  # templates named in an error; a file may have hundreds
 
 
-@dataclass(frozen=True)
-class PromptedSource:
+def prompted(source: SplitSource, template: str | None = None) -> Reshaped:
     """The records of one prompt or of all, with P3's fields.
 
-    Attributes:
+    Args:
         source: gives the records in either form.
         template: of the records to take, where they name theirs; none: all are taken.
     """
+    return Reshaped(source, partial(_of_prompt, template), "" if template is None else f"#{template}")
 
-    source: SplitSource
-    template: str | None = None
 
-    @property
-    def name(self) -> str:
-        """The name of the source, with the template after it."""
-        return self.source.name if self.template is None else f"{self.source.name}#{self.template}"
+def _of_prompt(template: str | None, records: Iterable[Record], where: str) -> Iterator[Record]:
+    """The records that are taken.
 
-    @property
-    def version(self) -> str:
-        """The version of the source; the template is in the name."""
-        return self.source.version
-
-    def has_split(self, split: str) -> bool:
-        """Whether the source has it."""
-        return self.source.has_split(split)
-
-    def local(self, path: str) -> PromptedSource:
-        """The same from local files."""
-        return replace(self, source=FileSource(path))
-
-    def records(self, split: str) -> Iterator[Record]:
-        """The records of a split that are taken.
-
-        Raises:
-            InputError: there is none; names some of the templates that there are.
-        """
-        others: dict[str, None] = {}
-        is_empty = True
-        for row in self.source.records(split):
-            template = row.get("template", self.template)
-            if self.template in (None, template):
-                is_empty = False
-                yield _in_p3_form(row)
-            elif len(others) < _MANY:
-                others[template] = None
-        if is_empty:
-            raise InputError(
-                f"source {self.source.name}, split '{split}': no record has the template '{self.template}'; there are "
-                f"{', '.join(map(repr, others))} and maybe more"
-            )
+    Raises:
+        InputError: there is none; names some of the templates that there are.
+    """
+    others: dict[str, None] = {}
+    is_empty = True
+    for row in records:
+        own = row.get("template", template)
+        if template in (None, own):
+            is_empty = False
+            yield _in_p3_form(row)
+        elif len(others) < _MANY:
+            others[own] = None
+    if is_empty:
+        raise InputError(
+            f"{where}: no record has the template '{template}'; there are {', '.join(map(repr, others))} and maybe more"
+        )
 
 
 def _in_p3_form(row: Record) -> Record:

@@ -3,17 +3,16 @@
     (task, split) ──read──► runs of fields ──grouped──► shards ──grouped──► lengths, manifest
                    one worker a split        any worker, each into the store  last, one worker a split
 
-All workers must reach the store: a folder that they share, or an address. A worker finds the tasks by name, so it needs
-this package and the files of `data.modules`; sources are read there. What a bad record says comes back as data, not as
-an exception, which a runner would try again and bury in its own report. Needs the extra `beam`; nothing is imported
-before a pipeline is made.
+All workers must reach the store: a folder that they share, or an address. They get the tasks as they were worked out
+here, and need this package and the files of `data.modules`; sources are read there. What a bad record says comes back
+as data, not as an exception, which a runner would try again and bury in its own report. Needs the extra `beam`; nothing
+is imported before a pipeline is made.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import shutil
 import tempfile
 import time
@@ -27,9 +26,10 @@ from flan_jax.config import Config
 from flan_jax.data.check.drift import check_sources
 from flan_jax.data.prepare.build import Job, ShardBuilder, jobs
 from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
+from flan_jax.data.prepare.handed import Handed, unpack
 from flan_jax.data.prepare.prepare import PreparedFolder, PrepareReport, refuse_empty, state_of, work_key
 from flan_jax.data.prepare.wanted import Wanted, folder_spec, wanted_folders
-from flan_jax.data.registry.resolve import Resolved, resolve_run
+from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
 from flan_jax.data.store.folders import FolderLock, WorkFolder
 from flan_jax.data.store.manifest import MANIFEST_NAME, is_finished, load_manifest
@@ -96,6 +96,11 @@ def prepare_on_beam(
     all_wanted = wanted_folders(resolved)
     specs = {one.path: folder_spec(one, config, encoder) for one in all_wanted}
     states = {one.path: state_of(root, one, specs[one.path]) for one in all_wanted}
+    specs |= {
+        one.path: folder_spec(one, config, encoder, asks_source=True)
+        for one in all_wanted
+        if states[one.path][0] is None
+    }
     check_sources(one.task for one in all_wanted if states[one.path][0] is None)
     with contextlib.ExitStack() as locks:
         for path in sorted(path for path, (found, _, _) in states.items() if found is None):
@@ -103,7 +108,7 @@ def prepare_on_beam(
                 locks.enter_context(FolderLock(root.local / path))
             states[path] = state_of(root, next(one for one in all_wanted if one.path == path), specs[path])
         building = [one for one in all_wanted if states[one.path][0] is None]
-        _build_all(_Setup(config, encoder), {one: specs[one.path] for one in building}, options)
+        _build_all(_Setup(Handed(config, encoder, resolved)), {one: specs[one.path] for one in building}, options)
     folders = []
     for one in all_wanted:
         found, state, differences = states[one.path]
@@ -121,10 +126,10 @@ def _options(runner: Runner, flags: Sequence[str]) -> Any:
         InputError: Beam is not installed, or does not know a flag, which it would pass over.
     """
     try:
-        module = importlib.import_module("apache_beam.options.pipeline_options")
+        from apache_beam.options import pipeline_options
     except ImportError as e:
         raise InputError(f"--runner {runner}: needs Apache Beam ({e}); install flan-jax[beam]") from e
-    options = module.PipelineOptions([f"--runner={_BEAM_NAMES[runner]}", *flags])
+    options = pipeline_options.PipelineOptions([f"--runner={_BEAM_NAMES[runner]}", *flags])
     unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(options.get_all_options()))
     if unknown:
         raise InputError(f"--runner {runner}: Apache Beam has no option '--{unknown[0]}'; see its documentation")
@@ -142,7 +147,8 @@ def _build_all(setup: _Setup, specs: Mapping[Wanted, dict[str, Any]], options: A
     places = {_Place(one.task.name, one.split, work_key(spec)): spec for one, spec in specs.items()}
     for place in places:
         setup.begin(place)
-    beam = importlib.import_module("apache_beam")
+    import apache_beam as beam
+
     with beam.Pipeline(options=options) as pipeline:
         _ = (
             pipeline
@@ -160,19 +166,22 @@ def _build_all(setup: _Setup, specs: Mapping[Wanted, dict[str, Any]], options: A
 
 
 class _Setup:
-    """Config and form as they travel to the workers, and where files go; what is worked out from them stays there."""
+    """What travels to the workers, and where files go; what is worked out from it stays there."""
 
-    def __init__(self, config: Config, encoder: Encoder):
-        self.config, self.encoder = config, encoder
-        self._root = open_root(config)
+    def __init__(self, handed: Handed):
+        self.config, self.encoder, self._handed = handed.config, handed.encoder, handed
+        self._root = open_root(handed.config)
 
-    def __reduce__(self) -> tuple[type[_Setup], tuple[Config, Encoder]]:
-        return _Setup, (self.config, self.encoder)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (self._packed,)
+
+    @functools.cached_property
+    def _packed(self) -> bytes:
+        return self._handed.pack()
 
     @functools.cached_property
     def _wanted(self) -> dict[tuple[str, str], Wanted]:
-        found = wanted_folders(resolve_run(self.config))
-        return {(one.task.name, one.split): one for one in found}
+        return {(one.task.name, one.split): one for one in wanted_folders(self._handed.resolved)}
 
     @functools.cached_property
     def _builder(self) -> ShardBuilder:
@@ -235,6 +244,10 @@ class _Setup:
 
     def _work(self, place: _Place) -> WorkFolder:
         return WorkFolder(self._root.local / self.wanted(place).path, place.key)
+
+
+def _arrived(packed: bytes) -> _Setup:
+    return _Setup(unpack(packed))
 
 
 class _Read:

@@ -14,11 +14,12 @@ from flan_jax.data.prepare.encode import Encoder
 from flan_jax.data.prepare.wanted import Wanted, folder_spec, spec_differences, wanted_folders
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
-from flan_jax.data.store.manifest import hash_file, is_finished, load_manifest
+from flan_jax.data.store.manifest import is_finished, load_manifest
 from flan_jax.data.store.root import open_root
 from flan_jax.data.store.shards import EVALUATION_NAME
 from flan_jax.data.store.store import ReaderPool, Store
 from flan_jax.errors import InputError
+from flan_jax.files.hashes import hash_bytes
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _refuse_stale(directory: Path, wanted: Wanted, config: Config, encoder: Enco
 def _checked_questions(directory: Path) -> Path:
     [file] = load_manifest(directory).files
     path = directory / EVALUATION_NAME
-    if hash_file(path) != file.sha256:
+    if hash_bytes(path) != file.sha256:
         raise InputError(
             f"token store '{directory}': '{file.name}' does not match its checksum; delete this folder and run "
             "'flan-jax prepare CONFIG' again"

@@ -223,8 +223,8 @@ class _Preparation:
         self.num_tokens = 0
         stated = config.data.prepare_processes
         self._num_processes = spare_processes if stated is None else stated
-        tasks = {one.task.name: one.task for one in all_wanted}
-        self.workers: Workers = LocalWorkers(config, encoder, tasks, self._advance)
+        self._tasks = {one.task.name: one.task for one in all_wanted}
+        self.workers: Workers = LocalWorkers(config, encoder, self._tasks, self._advance)
         if stated is not None:
             self._start_processes()
 
@@ -235,7 +235,7 @@ class _Preparation:
 
     def _start_processes(self) -> None:
         if self._num_processes > 1:
-            self.workers = ProcessWorkers(self._config, self._encoder, self._num_processes)
+            self.workers = ProcessWorkers(self._config, self._encoder, self._tasks, self._num_processes)
 
     def add(self, wanted: Wanted) -> None:
         """Notes a folder that is as it should be, or reads its split and hands out its shards."""
@@ -247,6 +247,7 @@ class _Preparation:
                 self._root.publish(wanted.path)  # a process was killed before it had copied all of it
             self.folders[wanted.path] = found
             return
+        spec = folder_spec(wanted, self._config, self._encoder, asks_source=True)
         lock = self._locked(directory, wanted)
         found, state, differences = state_of(here, wanted, spec)  # another process may have built it meanwhile
         if found is not None:

@@ -5,21 +5,19 @@ The spec of a folder is everything its content depends on, as flat keys.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flan_jax.config import Config
 from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.render.examples import shots_of, training_cap
 from flan_jax.data.render.renderer import RENDER_VERSION
-from flan_jax.data.spec.source import TRAIN, VALIDATION, Source
+from flan_jax.data.spec.source import TRAIN, VALIDATION
 from flan_jax.data.spec.task import TaskSpec
-from flan_jax.errors import InputError
 
 SOURCE_VERSION = "task.source.version"
 
@@ -48,11 +46,19 @@ def wanted_folders(resolved: Resolved) -> list[Wanted]:
     return wanted + [Wanted(resolved.specs[name], VALIDATION) for name in (*resolved.held_out, *resolved.asked)]
 
 
-def folder_spec(wanted: Wanted, config: Config, encoder: Encoder) -> dict[str, Any]:
+def folder_spec(wanted: Wanted, config: Config, encoder: Encoder, *, asks_source: bool = False) -> dict[str, Any]:
     """Everything the content of a folder depends on, as flat keys with JSON values.
 
-    The version of a source that cannot be read here (its files or its library are missing) is None: a prepared store
-    is used without what it was made from.
+    Args:
+        wanted: the folder.
+        config: the run.
+        encoder: how the model reads.
+        asks_source: asks the source for its version, over a network where it must: for a folder that is to be built.
+            Else the version is what is known here, and None where nothing is: a finished store is used without what it
+            was made from.
+
+    Raises:
+        InputError: the source is asked and cannot be had.
     """
     data, task = config.data, wanted.task
     spec: dict[str, Any] = {
@@ -76,24 +82,9 @@ def folder_spec(wanted: Wanted, config: Config, encoder: Encoder) -> dict[str, A
         spec["data.validation_examples"] = data.validation_examples
     if shots_of(task, data):
         spec |= {"data.shots": shots_of(task, data), "data.shot_tokens": data.shot_tokens}
-    spec |= _flat("task", _readable(wanted.task).identity())
+    version = task.source.version if asks_source else task.source.version_here()
+    spec |= _flat("task", task.identity(version))
     return json.loads(json.dumps(spec))  # as it comes back from a manifest: lists, not tuples
-
-
-@dataclass(frozen=True)
-class _Unreadable:
-    """Stands for a source that cannot be read here; only its name is known."""
-
-    name: str
-    version: None = None
-
-
-def _readable(task: TaskSpec) -> TaskSpec:
-    try:
-        task.source.version  # noqa: B018 (reading the version opens the source)
-    except InputError:
-        return dataclasses.replace(task, source=cast(Source, _Unreadable(task.source.name)))
-    return task
 
 
 def _flat(prefix: str, tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Where shards are built: in this process, or in several that live and die with it.
 
 A worker process is spawned, not forked: TensorFlow, JAX and the tokenizers' threads do not survive a fork. It gets
-config and form once, finds the tasks by name as this process did (they hold functions, which do not travel), and is
-then given fields.
+config, encoder and how the tasks are phrased once, and is then given fields: it reads and resolves nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from typing import Protocol
 from flan_jax.config import Config
 from flan_jax.data.prepare.build import Job, ShardBuilder
 from flan_jax.data.prepare.encode import Encoder
-from flan_jax.data.prepare.wanted import wanted_folders
-from flan_jax.data.registry.resolve import resolve_run
+from flan_jax.data.prepare.handed import phrasing
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.data.store.shards import Shard
 from flan_jax.errors import InputError
@@ -91,16 +89,17 @@ class LocalWorkers:
 class ProcessWorkers:
     """Builds shards in processes beside this one."""
 
-    def __init__(self, config: Config, encoder: Encoder, num_processes: int):
-        """Prepares the processes; they start with the first jobs."""
+    def __init__(self, config: Config, encoder: Encoder, tasks: Mapping[str, TaskSpec], num_processes: int):
+        """Prepares the processes, for what `ShardBuilder` takes; they start with the first jobs."""
         self._num_processes = num_processes
         self.room = 2 * num_processes  # one at work and one waiting for each
         num_threads = max(1, (os.cpu_count() or 1) // num_processes)
+        phrased = {name: phrasing(task) for name, task in tasks.items()}
         self._executor = ProcessPoolExecutor(
             num_processes,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start,
-            initargs=(pickle.dumps((config, encoder)), num_threads),
+            initargs=(pickle.dumps((config, encoder, phrased)), num_threads),
         )
 
     def submit(self, job: Job, folder: Path) -> Future[Shard]:
@@ -111,7 +110,7 @@ class ProcessWorkers:
         """The shard, waited for.
 
         Raises:
-            InputError: as `ShardBuilder.build`; a task is registered in this process alone; a process was lost.
+            InputError: as `ShardBuilder.build`, or a process was lost.
         """
         try:
             return shard.result()
@@ -126,7 +125,7 @@ class ProcessWorkers:
         self._executor.shutdown(cancel_futures=True)
 
 
-_setup: bytes = b""  # of this worker process: its config and form; written by `_start` alone
+_setup: bytes = b""  # of this worker process: its config, encoder and tasks; written by `_start` alone
 
 
 def _start(setup: bytes, num_threads: int) -> None:
@@ -147,18 +146,9 @@ def _end_with_parent() -> None:
 
 
 def _build(job: Job, folder: Path) -> Shard:
-    try:
-        builder = _builder()
-    except InputError as e:
-        raise InputError(
-            f"data.prepare_processes: another process cannot find task '{job.task}', which is registered in this one "
-            f"alone ({e}); name its file in data.modules, or use 1 process"
-        ) from e
-    return builder.build(job, folder)
+    return _builder().build(job, folder)
 
 
 @functools.cache
 def _builder() -> ShardBuilder:
-    config, encoder = pickle.loads(_setup)
-    resolved = resolve_run(config)
-    return ShardBuilder(config, encoder, {one.task.name: one.task for one in wanted_folders(resolved)})
+    return ShardBuilder(*pickle.loads(_setup))

@@ -6,9 +6,9 @@ Nothing here reads a record or imports JAX, TensorFlow or transformers.
 """
 
 from flan_jax.data.forms.forms import task_in_form
-from flan_jax.data.forms.natural_instructions import NaturalInstructionsRows, NaturalInstructionsSource
-from flan_jax.data.forms.openassistant import TreeSource
-from flan_jax.data.forms.p3 import PromptedSource
+from flan_jax.data.forms.natural_instructions import NaturalInstructionsSource, natural_instructions_rows
+from flan_jax.data.forms.openassistant import trees
+from flan_jax.data.forms.p3 import prompted
 from flan_jax.data.registry.loading import load_modules
 from flan_jax.data.registry.named import get_task
 from flan_jax.data.registry.tables import (
@@ -25,13 +25,13 @@ from flan_jax.data.registry.tables import (
 from flan_jax.data.sources.files import FileSource
 from flan_jax.data.sources.held_back import HoldBack
 from flan_jax.data.sources.hub import HubSource
-from flan_jax.data.sources.plain import IterableSource, JoinedSource
+from flan_jax.data.sources.plain import IterableSource, JoinedSource, Reshaped
 from flan_jax.data.sources.seqio_cache import SeqioCacheSource
 from flan_jax.data.sources.tfds import TfdsSource
 from flan_jax.data.sources.web import WebFileSource
 from flan_jax.data.spec.mixture import ClusterSpec, MixtureSpec
 from flan_jax.data.spec.schema import Labels, Skip
-from flan_jax.data.spec.source import Source
+from flan_jax.data.spec.source import OwnSource, Source
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.data.spec.template import Template
 from flan_jax.errors import unknown
@@ -45,16 +45,15 @@ __all__ = [
     "JoinedSource",
     "Labels",
     "MixtureSpec",
-    "NaturalInstructionsRows",
     "NaturalInstructionsSource",
-    "PromptedSource",
+    "OwnSource",
+    "Reshaped",
     "SeqioCacheSource",
     "Skip",
     "Source",
     "TaskSpec",
     "Template",
     "TfdsSource",
-    "TreeSource",
     "WebFileSource",
     "add_cluster",
     "add_mixture",
@@ -66,7 +65,10 @@ __all__ = [
     "get_task",
     "load_modules",
     "mixture_names",
+    "natural_instructions_rows",
+    "prompted",
     "task_in_form",
     "task_names",
+    "trees",
     "unknown",
 ]

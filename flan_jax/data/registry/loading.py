@@ -7,7 +7,7 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from flan_jax.errors import InputError
@@ -15,6 +15,7 @@ from flan_jax.errors import InputError
 OWN_PACKAGE = "flan_jax.tasks"
 ENTRY_POINTS = "flan_jax.tasks"
 _loaded: set[str] = set()
+_files: dict[str, str] = {}  # name of each module that was imported from a path → the path
 
 
 def load_modules(modules: Iterable[str]) -> None:
@@ -52,7 +53,22 @@ def _import_name(name: str, where: str) -> None:
         importlib.import_module(module.name)
 
 
-def _import_path(module: str, path: Path) -> None:
+def loaded_files() -> dict[str, str]:
+    """Name of each module that was imported from a path → that path, for another process to `load_as`."""
+    return dict(_files)
+
+
+def load_as(files: Mapping[str, str]) -> None:
+    """Imports modules from these paths under the names that they have in another process.
+
+    Raises:
+        InputError: a file is gone or is no valid Python.
+    """
+    for name, path in files.items():
+        _import_path(path, Path(path), name)
+
+
+def _import_path(module: str, path: Path, name: str = "") -> None:
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"data.modules '{module}': no such file; give the path of a .py file or of a package folder")
@@ -60,7 +76,7 @@ def _import_path(module: str, path: Path) -> None:
     if key in _loaded:
         return
     # a source of Python records is known by this name in the store, so it hangs on the file's own name alone
-    name = f"flan_jax_user_{path.stem}"
+    name = name or f"flan_jax_user_{path.stem}"
     name += "" if name not in sys.modules else f"_{len(_loaded)}"
     found = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(path)] if path.is_dir() else None
@@ -76,3 +92,4 @@ def _import_path(module: str, path: Path) -> None:
     except SyntaxError as e:
         raise InputError(f"data.modules '{module}' line {e.lineno}: no valid Python ({e.msg})") from e
     _loaded.add(key)
+    _files[name] = str(path.resolve())

@@ -5,34 +5,36 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Protocol, runtime_checkable
 
 from flan_jax.config import DataConfig
 from flan_jax.data.forms.openassistant import TreeConversations
-from flan_jax.data.sources.files import FileSource
 from flan_jax.data.sources.held_back import HELD_BACK_SHARE, HoldBack
 from flan_jax.data.sources.hub import HubSource
+from flan_jax.data.sources.seqio_cache import SeqioCacheSource, is_cache
 from flan_jax.data.spec.fields import is_usable
-from flan_jax.data.spec.source import TRAIN, VALIDATION, Source, SplitSource
-from flan_jax.data.spec.task import TaskSpec
+from flan_jax.data.spec.source import TRAIN, VALIDATION, SplitSource
+from flan_jax.data.spec.task import ANSWER, TaskSpec
 from flan_jax.data.spec.variant import split_variant
 from flan_jax.errors import InputError, unknown
 from flan_jax.files.addresses import find_files, is_folder
 
 
-@runtime_checkable
-class Movable(Protocol):
-    """A source that can be had from local files in the same form."""
+def source_at(spec: TaskSpec, path: str) -> SplitSource:
+    """A task's source from a local file or folder instead, in the form in which it is published.
 
-    def local(self, path: str) -> SplitSource:
-        """The same from local files."""
-        ...
-
-
-def source_at(source: Source, path: str) -> SplitSource:
-    """A task's source from a local file or folder instead, in the form in which it is published."""
-    inner = source.source if isinstance(source, HoldBack) else source
-    return inner.local(path) if isinstance(inner, Movable) else FileSource(path)
+    Raises:
+        InputError: the folder is a task's that SeqIO cached, and the task asks for more than its prompts and answers.
+    """
+    inner = spec.source.source if isinstance(spec.source, HoldBack) else spec.source
+    if isinstance(inner, SeqioCacheSource) or not is_cache(path):
+        return inner.local(path)
+    asked = {name for prompt, target in spec.patterns for name in (*prompt.fields, *target.fields)}
+    if spec.map is not None or not asked <= {"prompt", ANSWER}:
+        raise InputError(
+            f"data.sources '{spec.name}': '{path}' is a task that SeqIO cached, so it holds finished prompts and "
+            f"answers, and '{spec.name}' phrases raw records itself; name it in data.mixture as seqio-cache:{path}"
+        )
+    return SeqioCacheSource(path)
 
 
 def with_settings(spec: TaskSpec, data: DataConfig) -> TaskSpec:
@@ -84,7 +86,7 @@ def with_source(spec: TaskSpec, path: str) -> TaskSpec:
     """
     if not is_folder(path) and not find_files(path):
         raise InputError(f"data.sources '{spec.name}': no file or folder '{path}'; give one with the task's own fields")
-    source = source_at(spec.source, path)
+    source = source_at(spec, path)
     if TRAIN not in spec.splits:
         # a task that is for evaluation alone has nothing to hold back: all of its file is asked
         return dataclasses.replace(

@@ -12,10 +12,10 @@ import functools
 import itertools
 from collections.abc import Iterable, Iterator
 
-from flan_jax.config import DataConfig
+from flan_jax.config import DataConfig, OptionStyle, TemplateMode
 from flan_jax.data.render.caps import OVER_CAP, capped
 from flan_jax.data.render.example import NO_TEMPLATE, Example
-from flan_jax.data.render.renderer import Mode, OptionStyle, Renderer
+from flan_jax.data.render.renderer import Renderer
 from flan_jax.data.render.shots import Budget, Number, Pool, Shots, exemplar_pool
 from flan_jax.data.spec.fields import SKIPPED, Dropped, fields_of, is_whole
 from flan_jax.data.spec.source import TRAIN
@@ -32,7 +32,6 @@ __all__ = [
     "describe",
     "examples",
     "fields_of",
-    "render",
     "rendered",
     "selected",
 ]
@@ -42,26 +41,10 @@ UNANSWERED = "conversation that does not end with an answer"
 
 
 @functools.lru_cache(maxsize=512)
-def _renderer(spec: TaskSpec, mode: Mode, options_shown: bool, option_style: OptionStyle, seed: int) -> Renderer:
+def _renderer(
+    spec: TaskSpec, mode: TemplateMode, options_shown: bool, option_style: OptionStyle, seed: int
+) -> Renderer:
     return Renderer(spec, mode=mode, options_shown=options_shown, option_style=option_style, seed=seed)
-
-
-def render(
-    spec: TaskSpec,
-    fields: Fields,
-    *,
-    example_id: int,
-    rendering: int,
-    mode: Mode,
-    options_shown: bool,
-    option_style: OptionStyle,
-    seed: int,
-    evaluation: bool = False,
-    split: str = "train",
-) -> Example:
-    """One rendering of one example; see `Renderer.render`."""
-    renderer = _renderer(spec, mode, options_shown, option_style, seed)
-    return renderer.render(fields, example_id=example_id, rendering=rendering, evaluation=evaluation, split=split)
 
 
 def renderer_for(spec: TaskSpec, data: DataConfig) -> Renderer:

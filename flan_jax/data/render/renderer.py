@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from flan_jax.config import OptionStyle, TemplateMode
 from flan_jax.data.render.example import NO_TEMPLATE, Example
-from flan_jax.data.render.options import STYLES, Style, option_marks, options_block
+from flan_jax.data.render.options import STYLES, option_marks, options_block
 from flan_jax.data.render.shots import Shots
 from flan_jax.data.spec.fields import is_whole
 from flan_jax.data.spec.task import ANSWER, MESSAGES, TOKEN_IDS, Fields, TaskSpec
@@ -20,9 +21,7 @@ from flan_jax.errors import InputError
 from flan_jax.keyed import bits, shuffled, walk
 from flan_jax.text.conversation import Message
 
-Mode = Literal["instruction", "name", "none"]
 RENDER_VERSION = 1  # raised when the same task and settings would give other text; part of a store's fingerprint
-OptionStyle = Style | Literal["varied"]
 ROLES = ("system", "user", "assistant")
 
 
@@ -60,7 +59,9 @@ class Filled:
 class Renderer:
     """Renders the examples of one task in one way; made once, called for every example."""
 
-    def __init__(self, spec: TaskSpec, *, mode: Mode, options_shown: bool, option_style: OptionStyle, seed: int):
+    def __init__(
+        self, spec: TaskSpec, *, mode: TemplateMode, options_shown: bool, option_style: OptionStyle, seed: int
+    ):
         """Prepares the task's templates.
 
         Args:
@@ -78,7 +79,7 @@ class Renderer:
         self.phrasings = self._phrasings(mode)
         self._straight = tuple(phrasing for phrasing in self.phrasings if not phrasing.inverted)
 
-    def _phrasings(self, mode: Mode) -> tuple[Phrasing, ...]:
+    def _phrasings(self, mode: TemplateMode) -> tuple[Phrasing, ...]:
         spec = self.spec
         if mode == "instruction":
             pairs = enumerate(zip(spec.templates, spec.patterns, strict=True))
@@ -194,10 +195,10 @@ class Renderer:
             shots=number,
         )
 
-    def _style_of(self, key: str) -> Style:
+    def _style_of(self, key: str) -> OptionStyle:
         return STYLES[bits(f"{key}\x1fstyle") % len(STYLES)] if self._style == "varied" else self._style
 
-    def _shot(self, phrasing: Phrasing, style: Style, example_id: int, fields: Fields) -> str:
+    def _shot(self, phrasing: Phrasing, style: OptionStyle, example_id: int, fields: Fields) -> str:
         """An example as it stands before a question in this phrasing; the same before all of them."""
         key = f"{self._seed}\x1f{self.spec.name}\x1f{example_id}\x1fshot {phrasing.template_id}"
         try:
@@ -218,7 +219,7 @@ class Renderer:
             return self.spec.inputs_pattern.fill(fields)
         return self._straight[0].prompt.without_options().fill(fields) if self._straight else ""
 
-    def _fill(self, phrasing: Phrasing, fields: Fields, key: str, style: Style, *, varied: bool) -> Filled:
+    def _fill(self, phrasing: Phrasing, fields: Fields, key: str, style: OptionStyle, *, varied: bool) -> Filled:
         spec = self.spec
         values = dict(fields)
         accepted = _texts(fields, spec.answer)

@@ -69,6 +69,15 @@ class FileSource:
         parts += ["unescape"] if self.unescape else []
         return parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    def is_here(self) -> bool:
+        """Whether all files are there; an address is asked."""
+        paths = [self.path] if isinstance(self.path, str) else self.path.values()
+        return all(is_folder(path) or bool(find_files(path)) for path in paths)
+
+    def version_here(self) -> str | None:
+        """The version; none where files are missing, as beside a store that was copied without them."""
+        return self.version if self.is_here() else None
+
     def local(self, path: str) -> FileSource:
         """A source that reads a file or folder of one's own in the way these files are read."""
         return dataclasses.replace(self, path=path, format=None)

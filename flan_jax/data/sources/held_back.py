@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from flan_jax.data.sources.plain import JoinedSource
 from flan_jax.data.spec.schema import Skip
-from flan_jax.data.spec.source import TRAIN, VALIDATION, Record, SplitSource
+from flan_jax.data.spec.source import TRAIN, VALIDATION, Record, Source, SplitSource
+from flan_jax.data.spec.task import TaskSpec
 from flan_jax.errors import InputError
 
 HELD_BACK_SHARE = 0.02  # of the records, where no config says otherwise
@@ -46,8 +49,24 @@ class HoldBack:
     @property
     def version(self) -> str:
         """The version of what is parted, with the share."""
+        return self._parted(self.source.version)
+
+    def _parted(self, version: str) -> str:
         by = f" by {', '.join(self.together)}" if self.together else ""
-        return f"{self.source.version} held back {self._share}{by}"
+        return f"{version} held back {self._share}{by}"
+
+    def is_here(self) -> bool:
+        """Whether what is parted is."""
+        return self.source.is_here()
+
+    def version_here(self) -> str | None:
+        """The version as far as it is known without a network."""
+        version = self.source.version_here()
+        return None if version is None else self._parted(version)
+
+    def local(self, path: str) -> HoldBack:
+        """The same parting of a file or folder."""
+        return replace(self, source=self.source.local(path))
 
     @property
     def _share(self) -> float:
@@ -100,6 +119,29 @@ class HoldBack:
         threshold = np.partition(keys, place)[place]
         # a record that fills the whole share and all beyond it would leave nothing to train on
         return int(threshold if threshold < keys.max() else keys.min())
+
+
+def mapped_sources(source: Source) -> tuple[Source, ...]:
+    """What gives the records that a task maps: without what parts them, and each part of a joined source."""
+    if isinstance(source, HoldBack):
+        return mapped_sources(source.source)
+    if isinstance(source, JoinedSource):
+        return tuple(inner for part in source.parts for inner in mapped_sources(part))
+    return (source,)
+
+
+def first_records(spec: TaskSpec, count: int) -> list[Record]:
+    """The first records of a task's training split, or of its first one; none where its source is not here.
+
+    Nothing is downloaded, and no more is read: what parts the records, which reads all of them, is passed by.
+
+    Raises:
+        InputError: the records are here and cannot be read.
+    """
+    if not spec.source.is_here():
+        return []
+    split = spec.splits.get(TRAIN) or next(iter(spec.splits.values()))
+    return list(itertools.islice(mapped_sources(spec.source)[0].records(split), count))
 
 
 def _content_key(record: Record) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from flan_jax.data.sources.files import FileSource
 from flan_jax.data.spec.source import Record
 from flan_jax.errors import InputError
 
@@ -40,6 +41,18 @@ class HubSource:
             return self.revision
         return f"{self._builder.info.version or ''}-{self._builder.hash or ''}"
 
+    def is_here(self) -> bool:
+        """Whether it is a folder on this machine."""
+        return Path(self.path).is_dir()
+
+    def version_here(self) -> str | None:
+        """The stated revision, or the version of a folder on this machine."""
+        return self.revision or (self.version if self.is_here() else None)
+
+    def local(self, path: str) -> FileSource:
+        """A source that reads files with the same fields."""
+        return FileSource(path)
+
     @functools.cached_property
     def _builder(self) -> Any:
         return self._call("load_dataset_builder")
@@ -58,7 +71,7 @@ class HubSource:
 
     def _call(self, function: str, **arguments: Any) -> Any:
         try:
-            datasets = importlib.import_module("datasets")
+            import datasets
         except ImportError as e:
             raise InputError(f"source {self.name}: needs the library 'datasets'; install flan-jax[hub]") from e
         arguments["revision"] = self.revision

@@ -6,7 +6,6 @@ Importing this module imports TensorFlow (5 to 20 s); nothing in the project doe
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,12 +14,13 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
+from flan_jax.data.sources.files import FileSource
 from flan_jax.data.sources.seqio_metrics import SeqioMetrics, seqio_metrics
 from flan_jax.data.spec.own_metrics import ExampleRecord
 from flan_jax.data.spec.source import SEQIO
 from flan_jax.data.spec.task import TOKEN_IDS
 from flan_jax.data.spec.token_ids import TokenIds, hash_pieces
-from flan_jax.errors import InputError
+from flan_jax.errors import InputError, did_you_mean
 from flan_jax.text.tokenizer import Tokenizer
 
 INPUTS, TARGETS = "inputs", "targets"
@@ -50,6 +50,18 @@ class SeqioSource:
     def name(self) -> str:
         """The task's name."""
         return f"{SEQIO}{self.task}"
+
+    def is_here(self) -> bool:
+        """No: where a task's records come from is in its code."""
+        return False
+
+    def version_here(self) -> str:
+        """The stated version."""
+        return self.version
+
+    def local(self, path: str) -> FileSource:
+        """A source that reads files with the fields prompt and answer."""
+        return FileSource(path)
 
     def has_split(self, split: str) -> bool:
         """Whether the task has this split."""
@@ -155,12 +167,7 @@ def registered_with_seqio(name: str) -> Any:
     """
     known = sorted({*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()})
     if name not in known:
-        near = difflib.get_close_matches(name, known, 3, 0.5)
-        hint = (
-            f"did you mean {' or '.join(map(repr, near))}?"
-            if near
-            else "name the module that registers it in data.modules"
-        )
+        hint = did_you_mean(name, known, "name the module that registers it in data.modules")
         raise InputError(f"task '{SEQIO}{name}': SeqIO knows no task or mixture of this name; {hint}")
     return seqio.get_mixture_or_task(name)
 

@@ -75,7 +75,15 @@ class SeqioCacheSource:
         parts += [] if self.end_tokens == (INPUTS, TARGETS) else [repr(self.end_tokens)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def at(self, path: str) -> SeqioCacheSource:
+    def is_here(self) -> bool:
+        """Whether the folder is there; an address is asked."""
+        return is_folder(self.path)
+
+    def version_here(self) -> str | None:
+        """The version; none where the folder is missing."""
+        return self.version if self.is_here() else None
+
+    def local(self, path: str) -> SeqioCacheSource:
         """The same from another folder."""
         return dataclasses.replace(self, path=path)
 
@@ -233,6 +241,14 @@ class SeqioCacheSource:
             size,
             hash_pieces(tokenizer.backend.id_to_token(i) or "" for i in range(size)),
         )
+
+
+def is_cache(path: str) -> bool:
+    """Whether this is a folder that `seqio_cache_tasks` wrote, whole or not."""
+    if not is_folder(path):
+        return False
+    names = {PurePosixPath(file).name for file in list_folder(path)}
+    return any(name.startswith("info.") for name in names) and any(map(_SHARD.fullmatch, names))
 
 
 def _is_part(name: str) -> bool:

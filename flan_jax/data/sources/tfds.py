@@ -7,7 +7,6 @@ through it. Nothing is imported before the first record or the version is asked 
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flan_jax.data.sources.files import FileSource
 from flan_jax.errors import InputError
 
 
@@ -42,8 +42,24 @@ class TfdsSource:
         Of a data set that is prepared it is read from its metadata, since importing TensorFlow takes seconds and a run
         asks for the version of every source.
         """
-        version, sizes = self._prepared_sizes() or self._built_sizes()
+        return self._stated(*(self._prepared_sizes() or self._built_sizes()))
+
+    @staticmethod
+    def _stated(version: str, sizes: Mapping[str, int]) -> str:
         return f"{version} ({', '.join(f'{name} {size}' for name, size in sorted(sizes.items()))})"
+
+    def is_here(self) -> bool:
+        """Whether it is prepared on this machine; looked up without TFDS, which takes seconds to import."""
+        return self._prepared_sizes() is not None
+
+    def version_here(self) -> str | None:
+        """The version from the metadata of a data set that is prepared on this machine."""
+        prepared = self._prepared_sizes()
+        return None if prepared is None else self._stated(*prepared)
+
+    def local(self, path: str) -> FileSource:
+        """A source that reads files with the same fields."""
+        return FileSource(path)
 
     def _prepared_sizes(self) -> tuple[str, dict[str, int]] | None:
         """Version and split sizes from the data set's own metadata; none where it is not prepared on this machine."""
@@ -73,7 +89,7 @@ class TfdsSource:
         if self._builder.info.splits and not self.has_split(split):
             known = ", ".join(repr(name) for name in self._builder.info.splits)
             raise InputError(f"source {self.name}: has no split '{split}'; it has {known}")
-        datasets = _tfds()
+        datasets = import_tfds()
         formats = datasets.core.file_adapters.FileFormat.with_random_access()
         if self._builder.info.file_format in formats:
             rows = self._builder.as_data_source(split=split)
@@ -86,7 +102,7 @@ class TfdsSource:
 
     @functools.cached_property
     def _builder(self) -> Any:
-        datasets = _tfds()
+        datasets = import_tfds()
         try:
             builder = datasets.builder(self.dataset, data_dir=self.data_dir)
             if not builder.is_prepared():
@@ -103,9 +119,9 @@ class TfdsSource:
 
 def _refusals(datasets: Any) -> tuple[type[Exception], ...]:
     """TFDS's own errors for what it cannot get."""
-    manager = importlib.import_module("tensorflow_datasets.core.download.download_manager")
-    util = importlib.import_module("tensorflow_datasets.core.download.util")
-    return datasets.core.DatasetNotFoundError, manager.NonMatchingChecksumError, util.DownloadError
+    from tensorflow_datasets.core.download import download_manager, util
+
+    return datasets.core.DatasetNotFoundError, download_manager.NonMatchingChecksumError, util.DownloadError
 
 
 def plain(value: Any) -> Any:
@@ -126,14 +142,19 @@ def plain(value: Any) -> Any:
 
 
 @functools.cache
-def _tfds() -> Any:
+def import_tfds() -> Any:
+    """The library, once TensorFlow was told to leave the accelerators alone.
+
+    Raises:
+        InputError: it is not installed.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on CPU features and missing GPUs
     try:
-        tensorflow = importlib.import_module("tensorflow")
-        datasets = importlib.import_module("tensorflow_datasets")
+        import tensorflow
+        import tensorflow_datasets
     except ImportError as e:
         raise InputError(f"TFDS sources: need TensorFlow Datasets ({e}); install flan-jax[full]") from e
     # TensorFlow would take the accelerators' memory for itself; only its readers are used
     for kind in ("GPU", "TPU"):
         tensorflow.config.set_visible_devices([], kind)
-    return datasets
+    return tensorflow_datasets

@@ -8,11 +8,9 @@ machine without a network works once it has been (or with a copy of the folder).
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -24,8 +22,10 @@ from urllib.parse import urlsplit
 from flan_jax.data.sources.files import FileSource, Format
 from flan_jax.errors import InputError
 from flan_jax.files.addresses import content_hash
+from flan_jax.files.cache import CACHE_FOLDER, cache_folder
+from flan_jax.files.whole import new_file
 
-CACHE_FOLDER = "FLAN_JAX_CACHE"  # environment variable with the folder for downloads; else ~/.cache/flan_jax
+DOWNLOADS = "downloads"  # their folder in the cache
 TIMEOUT_S = 60.0
 _CHUNK_BYTES = 1 << 20
 
@@ -58,6 +58,14 @@ class WebFileSource:
         """Hash of the file's content and of how it is read."""
         return self._file.version
 
+    def is_here(self) -> bool:
+        """Whether it was downloaded already."""
+        return cached_file(self.address, cache_folder(DOWNLOADS)).is_file()
+
+    def version_here(self) -> str | None:
+        """The version of what was downloaded; none where nothing was."""
+        return self.version if self.is_here() else None
+
     def has_split(self, split: str) -> bool:
         """Whether it is `train`."""
         return split == "train"
@@ -76,13 +84,20 @@ class WebFileSource:
 
     @functools.cached_property
     def _file(self) -> FileSource:
-        path = download(self.address, cache_folder(), sha256=self.sha256)
+        path = download(self.address, cache_folder(DOWNLOADS), sha256=self.sha256)
         return FileSource(str(path), format=self.format, columns=self.columns, unescape=self.unescape)
 
 
-def cache_folder() -> Path:
-    """The folder for downloads: $FLAN_JAX_CACHE, else ~/.cache/flan_jax."""
-    return Path(os.environ.get(CACHE_FOLDER) or "~/.cache/flan_jax").expanduser()
+def cached_file(address: str, folder: Path) -> Path:
+    """Where the file of an address lies in `folder` once it is downloaded; two files of one name do not meet.
+
+    Raises:
+        InputError: the address is of another kind.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("https", "http") or not PurePosixPath(parts.path).name:
+        raise InputError(f"data address '{address}': is no https:// address of a file; give one, or a local path")
+    return folder / hashlib.sha256(address.encode()).hexdigest()[:16] / PurePosixPath(parts.path).name
 
 
 def download(address: str, folder: Path, *, sha256: str | None = None) -> Path:
@@ -97,11 +112,7 @@ def download(address: str, folder: Path, *, sha256: str | None = None) -> Path:
         InputError: the address is of another kind or does not answer, the file comes incomplete or with another hash,
             or the folder cannot be written.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("https", "http") or not PurePosixPath(parts.path).name:
-        raise InputError(f"data address '{address}': is no https:// address of a file; give one, or a local path")
-    # two files of one name do not meet
-    file = folder / hashlib.sha256(address.encode()).hexdigest()[:16] / PurePosixPath(parts.path).name
+    file = cached_file(address, folder)
     if not file.is_file():
         _fetch(address, file, sha256)
     elif sha256 is not None and content_hash(str(file)) != sha256:
@@ -112,22 +123,21 @@ def download(address: str, folder: Path, *, sha256: str | None = None) -> Path:
 
 
 def _fetch(address: str, file: Path, sha256: str | None) -> None:
-    """Writes the file under a temporary name and renames it when it is whole: other processes never see a part."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    """Writes the file whole or not at all: other processes never see a part."""
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
             stated = answer.headers.get("Content-Length")
             file.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as stream:
-                size_bytes, found = _copy(answer, stream)
-        if stated is not None and size_bytes != int(stated):
-            raise InputError(f"data address '{address}': sent {size_bytes} of {stated} bytes; try again")
-        if sha256 is not None and found != sha256:
-            raise InputError(
-                f"data address '{address}': sent a file that hashes to {found}, expected {sha256}; it has changed, so "
-                "give a local copy in data.sources"
-            )
-        partial.replace(file)
+            with new_file(file) as partial:
+                with partial.open("wb") as stream:
+                    size_bytes, sent_hash = _copy(answer, stream)
+                if stated is not None and size_bytes != int(stated):
+                    raise InputError(f"data address '{address}': sent {size_bytes} of {stated} bytes; try again")
+                if sha256 is not None and sent_hash != sha256:
+                    raise InputError(
+                        f"data address '{address}': sent a file that hashes to {sent_hash}, expected {sha256}; it has "
+                        "changed, so give a local copy in data.sources"
+                    )
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as e:
         raise InputError(
             f"data address '{address}': cannot be fetched ({e}); check the network, or give a local copy in "
@@ -135,9 +145,6 @@ def _fetch(address: str, file: Path, sha256: str | None) -> None:
         ) from e
     except OSError as e:
         raise InputError(f"folder '{file.parent}': cannot be written ({e.strerror}); set {CACHE_FOLDER}") from e
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> tuple[int, str]:

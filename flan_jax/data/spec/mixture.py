@@ -99,8 +99,3 @@ class Part:
             for part in self.parts
         )
         return replace(self, parts=tuple(part.handed_down() for part in given))
-
-
-def tree_of(rates: Mapping[str, float | None]) -> Part:
-    """A mixture of these tasks."""
-    return Part("data.mixture", parts=tuple(Part(name, rate) for name, rate in rates.items()))

@@ -40,6 +40,9 @@ class Labels(tuple[str, ...]):
         assert len(set(names)) == len(names), f"labels {names} must be different"
         return super().__new__(cls, names)
 
+    def __getnewargs__(self) -> tuple[str, ...]:
+        return tuple(self)
+
 
 Kind = str | Labels
 Schema = Mapping[str, Kind]

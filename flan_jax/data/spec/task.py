@@ -19,7 +19,8 @@ from flan_jax.data.spec.source import Source
 from flan_jax.data.spec.template import OPTIONS, Pattern, Template, parse
 from flan_jax.errors import InputError
 
-METRICS = ("accuracy", "exact_match", "token_f1", "bleu", "rouge_1", "rouge_2", "rouge_l")
+RANKED = "accuracy"  # the one metric of the chosen option, not of a generated text
+METRICS = (RANKED, "exact_match", "token_f1", "bleu", "rouge_1", "rouge_2", "rouge_l")
 MAX_EXAMPLES = 30_000  # training examples of a task where nobody says otherwise (FLAN, arXiv 2109.01652)
 ANSWER = "answer"
 MESSAGES = "messages"  # field with turns: the example is a conversation, and templates are not applied
@@ -99,6 +100,12 @@ class TaskSpec:
         for key in ("name", "cluster"):
             if not getattr(self, key):
                 raise InputError(f"task '{self.name}': '{key}' is empty; give it a name")
+        lacking = [name for name in ("records", "version_here", "is_here", "local") if not hasattr(self.source, name)]
+        if lacking:
+            raise InputError(
+                f"task '{self.name}': its source, a {type(self.source).__name__}, has no '{lacking[0]}'; let the class "
+                "inherit from flan_jax.data.registry.OwnSource"
+            )
         self._check_schema()
         self._check_options()
         self._check_metrics()
@@ -133,12 +140,12 @@ class TaskSpec:
         for metric in self.metrics:
             if metric not in METRICS:
                 raise InputError(f"task '{self.name}': unknown metric '{metric}'; allowed: {', '.join(METRICS)}")
-        if "accuracy" in self.metrics and self.options is None:
+        if RANKED in self.metrics and self.options is None:
             raise InputError(
                 f"task '{self.name}': metric 'accuracy' ranks answer options, and the task has none; give 'options', "
-                "or metrics of exact_match, token_f1, bleu, rouge_l"
+                f"or metrics of {', '.join(METRICS[1:])}"
             )
-        if "accuracy" in self.metrics and self.reasoning:
+        if RANKED in self.metrics and self.reasoning:
             raise InputError(
                 f"task '{self.name}': metric 'accuracy' ranks bare options, and the target holds a chain of thought; "
                 "use exact_match with answer_pattern"
@@ -201,12 +208,16 @@ class TaskSpec:
         safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", self.name).strip("._")[-80:]
         return safe if safe == self.name else f"{safe}-{hashlib.sha256(self.name.encode()).hexdigest()[:8]}"
 
-    def identity(self) -> dict[str, Any]:
-        """All that decides the rendered text, as plain values: what the store's fingerprint is made of."""
+    def identity(self, source_version: str | None) -> dict[str, Any]:
+        """All that decides the rendered text, as plain values: what the store's fingerprint is made of.
+
+        Args:
+            source_version: of the records; none where it is not known here.
+        """
         return {
             "name": self.name,
             "version": self.version,
-            "source": {"name": self.source.name, "version": self.source.version},
+            "source": {"name": self.source.name, "version": source_version},
             "splits": dict(self.splits),
             "templates": [dataclasses.asdict(template) for template in self.templates],
             "inputs": self.inputs,

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from flan_jax.errors import InputError
+from flan_jax.files.hashes import hash_bytes
+from flan_jax.files.whole import new_file
 
 MANIFEST_NAME = "manifest.json"
 STORE_FORMAT = 2  # raised when records or manifest change their layout: older stores are then prepared again
@@ -75,15 +77,9 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def hash_file(path: Path) -> str:
-    """Sha256 (hexadecimal) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def describe_file(path: Path, num_records: int) -> StoredFile:
     """The manifest's entry for a file that is written and closed."""
-    return StoredFile(path.name, path.stat().st_size, hash_file(path), num_records)
+    return StoredFile(path.name, path.stat().st_size, hash_bytes(path), num_records)
 
 
 @contextlib.contextmanager
@@ -107,10 +103,8 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Writes manifest.json; its existence says that everything else in the folder is complete."""
     tree = asdict(manifest)
     text = json.dumps({"checksum": fingerprint(tree), **tree}, indent=1, ensure_ascii=False)
-    temporary = directory / f".{MANIFEST_NAME}"
-    with refusing_bad_disk(directory.parent):
+    with refusing_bad_disk(directory.parent), new_file(directory / MANIFEST_NAME) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.rename(directory / MANIFEST_NAME)
 
 
 def load_manifest(directory: Path) -> Manifest:
@@ -142,7 +136,7 @@ def damage(directory: Path) -> list[str]:
     problems = []
     for file in manifest.files:
         problem = _size_problem(directory, file)
-        if problem is None and hash_file(directory / file.name) != file.sha256:
+        if problem is None and hash_bytes(directory / file.name) != file.sha256:
             problem = f"token store '{directory}': the bytes of '{file.name}' do not match their checksum"
         if problem:
             problems.append(f"{problem}; {MEND}")

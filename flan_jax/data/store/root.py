@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -31,6 +30,8 @@ from flan_jax.data.store.manifest import (
     refusing_bad_disk,
 )
 from flan_jax.errors import InputError
+from flan_jax.files.addresses import file_system
+from flan_jax.files.cache import cache_folder
 
 _CHUNK_BYTES = 8 * 2**20
 T = TypeVar("T")
@@ -125,7 +126,7 @@ class Root:
             InputError: the address cannot be written in time.
         """
         target = self._at(path)
-        system, inner = _file_system(target)
+        system, inner = file_system(target, "token store")
         if self._within(target, lambda: system.exists(inner)):
             self._within(target, lambda: system.rm_file(inner))
 
@@ -156,7 +157,7 @@ class Root:
 
     @contextlib.contextmanager
     def _open(self, address: str, mode: str) -> Iterator[Any]:
-        system, inner = _file_system(address)
+        system, inner = file_system(address, "token store")
         if mode == "wb":
             self._within(address, lambda: system.makedirs(inner.rpartition("/")[0], exist_ok=True))
         file = self._within(address, lambda: system.open(inner, mode))
@@ -196,10 +197,8 @@ def open_root(config: Config) -> Root:
     if "://" not in address:
         return Root(Path(address).expanduser(), None, timeout_s)
     address = address.rstrip("/")
-    cache = (
-        config.data.cache_dir or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flan-jax" / "store"
-    )
-    return Root(Path(cache).expanduser() / hashlib.sha256(address.encode()).hexdigest()[:16], address, timeout_s)
+    cache = Path(config.data.cache_dir).expanduser() if config.data.cache_dir else cache_folder("store")
+    return Root(cache / hashlib.sha256(address.encode()).hexdigest()[:16], address, timeout_s)
 
 
 def _file_names(manifest: bytes, source: str) -> list[str]:
@@ -211,16 +210,3 @@ def _file_names(manifest: bytes, source: str) -> list[str]:
         if Path(name).name != name:
             raise InputError(f"token store '{source}': the manifest names '{name}', which is not in this folder")
     return names
-
-
-def _file_system(address: str) -> tuple[Any, str]:
-    try:
-        from fsspec.core import url_to_fs  # late: only stores at an address need it
-
-        return url_to_fs(address)
-    except ImportError as e:
-        raise InputError(
-            f"token store '{address}': needs a library that is not installed ({e}); install flan-jax[gcs]"
-        ) from e
-    except ValueError as e:
-        raise InputError(f"token store '{address}': unknown kind of address ({e}); use a local path or gs://") from e

@@ -28,10 +28,10 @@ from flan_jax.data.store.manifest import (
     StoredFile,
     describe_file,
     fingerprint,
-    hash_file,
     refusing_bad_disk,
     write_manifest,
 )
+from flan_jax.files.hashes import hash_bytes
 from flan_jax.files.whole import new_file
 
 # Records of a shard, before any is left out. At 8,192 a shard of short examples has 1 to 5 MB, one of rows of 2,048
@@ -195,7 +195,7 @@ def finished_shard(folder: Path, split: str, number: int, inputs: str) -> Shard 
 
 def _is_sound(folder: Path, file: StoredFile) -> bool:
     path = folder / file.name
-    return path.is_file() and path.stat().st_size == file.size_bytes and hash_file(path) == file.sha256
+    return path.is_file() and path.stat().st_size == file.size_bytes and hash_bytes(path) == file.sha256
 
 
 def merge_shards(
