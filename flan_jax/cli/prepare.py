@@ -17,7 +17,7 @@ from rich.table import Table
 from flan_jax.config import Config
 from flan_jax.data.prepare import prepare as preparing
 from flan_jax.data.prepare.handed import Handed, unpack
-from flan_jax.data.prepare.wanted import wanted_folders
+from flan_jax.data.prepare.needed import needed_folders
 from flan_jax.data.registry.resolve import resolve_run
 from flan_jax.data.spec.source import TRAIN, VALIDATION
 from flan_jax.data.store.manifest import damage
@@ -184,7 +184,7 @@ def verify(source: ConfigFile) -> None:
     config = source.config
     console = make_console()
     root = open_root(config)
-    wanted = wanted_folders(resolve_run(config))
+    wanted = needed_folders(resolve_run(config))
     problems = 0
     for one in wanted:
         found = damage(root.folder(one.path))

@@ -7,8 +7,8 @@ import sys
 
 from flan_jax.config import Config
 from flan_jax.data.prepare.handed import Handed
+from flan_jax.data.prepare.needed import needed_folders
 from flan_jax.data.prepare.opened import Prepared, open_prepared
-from flan_jax.data.prepare.wanted import wanted_folders
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.store.manifest import is_finished
 from flan_jax.data.store.root import open_root
@@ -30,7 +30,7 @@ def ensure_prepared(config: Config, text: Text, resolved: Resolved) -> Prepared:
     from flan_jax.parallel.multihost import barrier, is_main  # preparing alone needs no JAX
 
     root = open_root(config)
-    wanted = wanted_folders(resolved)
+    wanted = needed_folders(resolved)
     if is_main() and not all(is_finished(root.folder(one.path)) for one in wanted):
         packed = Handed(config, text.encoder, resolved).pack()
         status = subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 from flan_jax.config import Config, DataConfig, MixingConfig
 from flan_jax.config_file import parse_config
 from flan_jax.data.plan.rates import mixture_rates
-from flan_jax.data.prepare.wanted import folder_spec, spec_differences, wanted_folders
+from flan_jax.data.prepare.needed import folder_spec, needed_folders, spec_differences
 from flan_jax.data.registry import (
     ClusterSpec,
     IterableSource,
@@ -110,7 +110,7 @@ def test_a_task_that_is_only_evaluated_reads_a_local_source_too(tmp_path):
     resolved = resolve_run(config)
     assert (list(resolved.train), resolved.asked) == (["c"], ("a",))
     assert resolved.specs["a"].source.name == "records.jsonl"
-    assert [(one.task.name, one.split) for one in wanted_folders(resolved)] == [
+    assert [(one.task.name, one.split) for one in needed_folders(resolved)] == [
         ("c", "train"),
         ("c", "validation"),
         ("a", "validation"),
@@ -186,7 +186,7 @@ def test_whether_the_target_reasons_is_part_of_a_task_s_identity():
 def test_versions_of_rendering_are_part_of_what_a_folder_is_made_from(monkeypatch: pytest.MonkeyPatch):
     config = parse_config({"run": {"dir": "unused"}, "data": {"mixture": "c"}}, where="test")
     encoder = make_encoder("text", load_tokenizer("bytes"), "default", is_encoder_decoder=False)
-    first = wanted_folders(resolve_run(config))[0]
+    first = needed_folders(resolve_run(config))[0]
     before = folder_spec(first, config, encoder)
-    monkeypatch.setattr("flan_jax.data.prepare.wanted.RENDER_VERSION", 99)
+    monkeypatch.setattr("flan_jax.data.prepare.needed.RENDER_VERSION", 99)
     assert spec_differences(before, folder_spec(first, config, encoder)) == ["render version (1 stored, 99 now)"]

@@ -62,35 +62,35 @@ def asked_examples(questions: Path) -> np.ndarray:
     return np.unique(np.array([json.loads(line)["example_id"] for line in lines], np.int64))
 
 
-def contents(spec: TaskSpec, split: str, wanted: np.ndarray, *, decode: Decode) -> Iterator[Content]:
+def contents(spec: TaskSpec, split: str, example_ids: np.ndarray, *, decode: Decode) -> Iterator[Content]:
     """The content of some examples of a split, in the source's order.
 
     Args:
         spec: the task.
         split: of our own name, `train` or `validation`.
-        wanted: int64, rising; ids of the examples.
+        example_ids: int64, rising; ids of the examples.
         decode: token ids → text, for examples that another pipeline made into ids.
 
     Raises:
         InputError: the source cannot be read here, or it has not all the examples that are wanted.
     """
     check_readable(spec)
-    is_wanted = np.zeros(int(wanted[-1]) + 1 if len(wanted) else 0, bool)
-    is_wanted[wanted] = True
+    is_asked = np.zeros(int(example_ids[-1]) + 1 if len(example_ids) else 0, bool)
+    is_asked[example_ids] = True
     question_fields = _question_fields(spec)
-    num_found = 0
+    num_read = 0
     for item in fields_of(spec, split):
         if isinstance(item, Dropped):
             continue
         example_id, fields = item
-        if example_id >= len(is_wanted):
+        if example_id >= len(is_asked):
             break
-        if is_wanted[example_id]:
-            num_found += 1
+        if is_asked[example_id]:
+            num_read += 1
             yield _content(spec, question_fields, example_id, fields, split, decode)
-    if num_found != len(wanted):
+    if num_read != len(example_ids):
         raise InputError(
-            f"task '{spec.name}', split '{split}': its source has {num_found} of the {len(wanted)} examples in the "
+            f"task '{spec.name}', split '{split}': its source has {num_read} of the {len(example_ids)} examples in the "
             "token store; run 'flan-jax prepare CONFIG' on the records as they are now"
         )
 

@@ -224,19 +224,19 @@ def _shared_numbers(
 ) -> dict[tuple[int, int], Int64[np.ndarray, "m"]]:
     """Pair of tasks → the numbers (of questions or groups) that both have."""
     num_tasks = int(tasks.max(initial=0)) + 1
-    held = np.unique(numbers * num_tasks + tasks)  # each (number, task) once, by number
-    number, task = np.divmod(held, num_tasks)
+    places = np.unique(numbers * num_tasks + tasks)  # each (number, task) once, by number
+    number, task = np.divmod(places, num_tasks)
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     sizes = np.diff(begins, append=len(number))
     shared: dict[tuple[int, int], list[int]] = {}
     for begin, size in zip(begins[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
         for pair in itertools.combinations(task[begin : begin + size].tolist(), 2):
             shared.setdefault(pair, []).append(int(number[begin]))
-    return {pair: np.array(found, np.int64) for pair, found in shared.items()}
+    return {pair: np.array(shared_by, np.int64) for pair, shared_by in shared.items()}
 
 
 def _pair_counts(numbers: Int64[np.ndarray, "n"], tasks: Int64[np.ndarray, "n"]) -> dict[tuple[int, int], int]:
-    return {pair: len(found) for pair, found in _shared_numbers(numbers, tasks).items()}
+    return {pair: len(numbers_of_pair) for pair, numbers_of_pair in _shared_numbers(numbers, tasks).items()}
 
 
 def _numbered(keys: UInt64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:

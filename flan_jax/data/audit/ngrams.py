@@ -64,9 +64,9 @@ class WordHashes:
 
     def __call__(self, texts: Sequence[str]) -> Words:
         """The words of all texts as hashes."""
-        found = [words(text) for text in texts]
-        lengths = np.fromiter(map(len, found), np.int64, len(found))
-        flat = itertools.chain.from_iterable(found)
+        texts_words = [words(text) for text in texts]
+        lengths = np.fromiter(map(len, texts_words), np.int64, len(texts_words))
+        flat = itertools.chain.from_iterable(texts_words)
         hashes = np.fromiter(map(self._known.__getitem__, flat), np.uint64, int(lengths.sum()))
         if len(self._known) > _REMEMBERED_WORDS:
             self._known.clear()

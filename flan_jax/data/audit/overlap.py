@@ -141,12 +141,12 @@ class OverlapFinder:
         seen = [np.zeros(0, np.int64)]
         for batch in _batched(examples):
             keys, owners = self._ngrams_of(batch)
-            found, where = self._look_up(keys)
-            new = self._first_task[where] == _NOWHERE
+            rows, slots = self._look_up(keys)
+            new = self._first_task[slots] == _NOWHERE
             ids = np.array([example.example_id for example in batch], np.int64)
-            self._first_example[where[new]] = ids[owners[found[new]]]
-            self._first_task[where[new]] = number
-            seen.append(np.unique(where))
+            self._first_example[slots[new]] = ids[owners[rows[new]]]
+            self._first_task[slots[new]] = number
+            seen.append(np.unique(slots))
         self._seen_by.append(np.unique(np.concatenate(seen)))
 
     def results(self) -> list[TaskOverlap]:
@@ -207,11 +207,11 @@ class OverlapFinder:
 
     def _look_up(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of these keys the evaluation examples have (indices), and where in `_keys`."""
-        found = np.flatnonzero(self._may_hold[(keys & self._mask).astype(np.int64)])
-        where = np.searchsorted(self._keys, keys[found])
-        where[where == len(self._keys)] = 0
-        is_held = self._keys[where] == keys[found] if len(self._keys) else np.zeros(0, bool)
-        return found[is_held], where[is_held]
+        rows = np.flatnonzero(self._may_hold[(keys & self._mask).astype(np.int64)])
+        slots = np.searchsorted(self._keys, keys[rows])
+        slots[slots == len(self._keys)] = 0
+        is_known = self._keys[slots] == keys[rows] if len(self._keys) else np.zeros(0, bool)
+        return rows[is_known], slots[is_known]
 
     def _examples(self, task: _Asked, places: np.ndarray) -> tuple[ExampleOverlap, ...]:
         count = len(task.example_ids)
@@ -257,7 +257,7 @@ class OverlapFinder:
             by_task = np.bincount(owner_tasks[hit & is_dirty], minlength=len(names))
             for number in np.flatnonzero(by_task).tolist():
                 counts[names[number]][trained] = int(by_task[number])
-        return {name: dict(sorted(found.items(), key=lambda pair: -pair[1])) for name, found in counts.items()}
+        return {name: dict(sorted(counted.items(), key=lambda pair: -pair[1])) for name, counted in counts.items()}
 
 
 def ngram_size(lengths: np.ndarray, settings: ContaminationConfig) -> int:

@@ -62,30 +62,32 @@ def schema_problems(schema: Mapping[str, Kind], fields: Mapping[str, Kind]) -> l
         fields: all that the data set has.
     """
     problems = []
-    for path, wanted in schema.items():
-        found = fields.get(path)
-        if found is None:
+    for path, kind in schema.items():
+        published = fields.get(path)
+        if published is None:
             known = ", ".join(f"'{name}'" for name in sorted(fields))
             problems.append(f"field '{path}' is missing; the data set has {known}")
-        elif isinstance(wanted, Labels) and isinstance(found, Labels):
-            problems += _label_problems(path, wanted, found)
-        elif isinstance(wanted, Labels):
+        elif isinstance(kind, Labels) and isinstance(published, Labels):
+            problems += _label_problems(path, kind, published)
+        elif isinstance(kind, Labels):
             # names that the data set keeps as text, or numbers without names: each record's own is checked
-            if found not in ("text", "texts", "int", "ints", "flag"):
-                problems.append(f"field '{path}' must be a class label, and the data set states {found}")
-        elif not isinstance(found, Labels) and found not in _FITTING[wanted]:
-            problems.append(f"field '{path}' must be of the kind {wanted}, and the data set states {found}")
-        elif isinstance(found, Labels) and wanted not in ("int", "number", "ints", "list"):
-            listed = ", ".join(repr(name) for name in found)
-            problems.append(f"field '{path}' must be of the kind {wanted}, and is a class label of {listed}")
+            if published not in ("text", "texts", "int", "ints", "flag"):
+                problems.append(f"field '{path}' must be a class label, and the data set states {published}")
+        elif not isinstance(published, Labels) and published not in _FITTING[kind]:
+            problems.append(f"field '{path}' must be of the kind {kind}, and the data set states {published}")
+        elif isinstance(published, Labels) and kind not in ("int", "number", "ints", "list"):
+            listed = ", ".join(repr(name) for name in published)
+            problems.append(f"field '{path}' must be of the kind {kind}, and is a class label of {listed}")
     return problems
 
 
-def _label_problems(path: str, wanted: Labels, found: Labels) -> list[str]:
-    if wanted == found:
+def _label_problems(path: str, stated: Labels, published: Labels) -> list[str]:
+    if stated == published:
         return []
-    new, gone = ([name for name in one if name not in other] for one, other in ((found, wanted), (wanted, found)))
+    new, gone = (
+        [name for name in one if name not in other] for one, other in ((published, stated), (stated, published))
+    )
     what = [f"{name!r} is new" for name in new] + [f"{name!r} is gone" for name in gone]
-    listed = ", ".join(repr(name) for name in found)
+    listed = ", ".join(repr(name) for name in published)
     changed = " and ".join(what) or "their order is another"
     return [f"the labels of field '{path}' have changed ({changed}); the data set has {listed}, in this order"]

@@ -82,9 +82,9 @@ def check_task(spec: TaskSpec, *, num_records: int) -> TaskCheck:
         for source in mapped_sources(spec.source):
             if isinstance(source, TfdsSource):
                 form = published(source, offline=True)
-                told = [*schema_problems(spec.schema, form.fields), *_split_problems(spec, form)]
-                problems += told
-                if not told:
+                differences = [*schema_problems(spec.schema, form.fields), *_split_problems(spec, form)]
+                problems += differences
+                if not differences:
                     records = mock_records(source, num_records)
                     batches.append(("random", _labelled(spec.schema, form.fields, records)))
         if not batches and not problems and (records := first_records(spec, num_records)):
@@ -167,8 +167,8 @@ class _Trial:
             self._note(f"{self._name_of(number)}: {self._bare(e)}")
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
             # what a map may fall over; in prepare it would end with a traceback
-            found = f"{self._name_of(number)} ({type(e).__name__}: {e})"
-            self._note(f"its map fails on {found}; let it give a Skip with the reason")
+            failure = f"{self._name_of(number)} ({type(e).__name__}: {e})"
+            self._note(f"its map fails on {failure}; let it give a Skip with the reason")
 
     def _note_none_kept(self) -> None:
         reasons = ", ".join(self.skipped)
@@ -206,11 +206,9 @@ class _Trial:
         for turn in example.messages:
             if not turn.content.strip():
                 self._note(f"{where}: the {turn.role}'s text is empty")
-            for found in set(_LEAKS.findall(turn.content)):
-                if found not in stated and found not in self._wording:
-                    self._note(
-                        f"{where}: the {turn.role}'s text holds {found!r}, which is in no record and no template"
-                    )
+            for leak in set(_LEAKS.findall(turn.content)):
+                if leak not in stated and leak not in self._wording:
+                    self._note(f"{where}: the {turn.role}'s text holds {leak!r}, which is in no record and no template")
         if example.answer_index is not None and len(set(example.options)) < len(example.options):
             self._note(f"{where}: two options are the same: {', '.join(map(repr, example.options))}")
 
@@ -253,9 +251,9 @@ def _labelled(schema: Mapping[str, Kind], fields: Mapping[str, Kind], records: I
     labelled = []
     for number, record in enumerate(records):
         for path, names in _labels(schema):
-            found = fields.get(path)
-            if found is not None:
-                values: Sequence[Any] = names if found in ("text", "texts") else range(len(names))
+            kind = fields.get(path)
+            if kind is not None:
+                values: Sequence[Any] = names if kind in ("text", "texts") else range(len(names))
                 record = _replaced(record, path, _turned(_value(record, path), values, number))
         labelled.append(record)
     return labelled

@@ -195,8 +195,8 @@ def _load(file: str, where: str) -> Mapping[str, Any]:
         raise InputError(f"{where}: no valid JSON ({e})") from e
     needed = ("Definition", "Instances")
     if not isinstance(task, Mapping) or any(key not in task for key in needed):
-        found = ", ".join(task) if isinstance(task, Mapping) else f"a {type(task).__name__}"
-        raise InputError(f"{where}: must be an object with {' and '.join(needed)}, found {found}")
+        content = ", ".join(task) if isinstance(task, Mapping) else f"a {type(task).__name__}"
+        raise InputError(f"{where}: must be an object with {' and '.join(needed)}, found {content}")
     return task
 
 

@@ -113,36 +113,36 @@ class TreeConversations:
             return [NO_PARENT]
         if tree.get("tree_state") in _GIVEN_UP_STATES:
             return [GIVEN_UP]
-        found: list[Fields | Skip] = []
-        self._follow(tree["prompt"], [], found)
-        return found
+        examples: list[Fields | Skip] = []
+        self._follow(tree["prompt"], [], examples)
+        return examples
 
-    def _follow(self, question: Message, before: list[dict[str, Any]], found: list[Fields | Skip]) -> bool:
+    def _follow(self, question: Message, before: list[dict[str, Any]], examples: list[Fields | Skip]) -> bool:
         """Adds the conversations that go on with this question; whether there is one."""
         refusal = self._refusal(question) if question["role"] == "prompter" else TWO_ANSWERS
         if refusal is not None:
-            found.append(refusal)
+            examples.append(refusal)
             return False
-        replies = self._fit_replies(question, found)
+        replies = self._fit_replies(question, examples)
         if not replies:
-            found.append(UNANSWERED)
+            examples.append(UNANSWERED)
             return False
         best, *others = sorted(replies, key=_standing)
-        found += [NOT_THE_BEST] * len(others)
+        examples += [NOT_THE_BEST] * len(others)
         path = [*before, turn("user", question["text"]), turn("assistant", best["text"])]
-        goes_on = [self._follow(reply, path, found) for reply in best["replies"]]
+        goes_on = [self._follow(reply, path, examples) for reply in best["replies"]]
         if not any(goes_on):
-            found.append(checked(path))
+            examples.append(checked(path))
         return True
 
-    def _fit_replies(self, question: Message, found: list[Fields | Skip]) -> list[Message]:
+    def _fit_replies(self, question: Message, examples: list[Fields | Skip]) -> list[Message]:
         fit = []
         for reply in question["replies"]:
             refusal = self._refusal(reply) if reply["role"] == "assistant" else TWO_QUESTIONS
             if refusal is None:
                 fit.append(reply)
             else:
-                found.append(refusal)
+                examples.append(refusal)
         return fit
 
     def _refusal(self, message: Message) -> Skip | None:

@@ -123,8 +123,8 @@ def _read(plan: Plan, rows: Rows, stores: Mapping[str, RecordReader]) -> list[Re
     records: dict[int, Record] = {}
     for task in np.unique(rows.tasks).tolist():
         places = np.flatnonzero(rows.tasks == task)
-        found = stores[plan.tasks[task]].read(rows.records[places])
-        for place, record in zip(places.tolist(), found, strict=True):
+        of_task = stores[plan.tasks[task]].read(rows.records[places])
+        for place, record in zip(places.tolist(), of_task, strict=True):
             if record.packed_lengths != tuple(lengths[place].tolist()):
                 raise InputError(
                     f"task '{plan.tasks[task]}': record {rows.records[place]} has lengths {record.packed_lengths}, "
@@ -240,14 +240,14 @@ class _PlannedAhead:
 
     def __init__(self, plan: Plan, executor: ThreadPoolExecutor):
         self._plan, self._executor = plan, executor
-        self._wanted: tuple[int, tuple[int, ...]] | None = None
+        self._ahead: tuple[int, tuple[int, ...]] | None = None
         self._planned: Future[Window] | None = None
 
     def __call__(self, number: int, stage_starts: tuple[int, ...]) -> Window:
-        if self._planned is not None and self._wanted == (number, stage_starts):
+        if self._planned is not None and self._ahead == (number, stage_starts):
             window = self._planned.result()
         else:
             window = self._plan.window(number, stage_starts)
-        self._wanted = (number + 1, stage_starts)
-        self._planned = self._executor.submit(self._plan.window, *self._wanted)
+        self._ahead = (number + 1, stage_starts)
+        self._planned = self._executor.submit(self._plan.window, *self._ahead)
         return window

@@ -144,16 +144,16 @@ class Plan:
         self.rates = (dict(rates), *(dict(stage) for _, stage in stages))
         self.rows, self.capacities, self._seed = rows, capacities, seed
         self._stage_steps = tuple(step for step, _ in stages)
-        held = list(stores.values())
+        of_tasks = list(stores.values())
         # All tasks in one array each, so that a window is gathered without a loop over tasks.
-        self._lengths = np.concatenate([store.lengths for store in held]).astype(np.int32)
-        self._loss_tokens = np.concatenate([store.loss_tokens for store in held])
-        self._first_records = np.cumsum([0] + [len(store.lengths) for store in held])[:-1]
-        self._starts = np.concatenate([store.starts for store in held])
-        self._first_starts = np.cumsum([0] + [len(store.starts) for store in held])[:-1]
-        self._num_examples = np.array([len(store.starts) - 1 for store in held], np.int64)
+        self._lengths = np.concatenate([store.lengths for store in of_tasks]).astype(np.int32)
+        self._loss_tokens = np.concatenate([store.loss_tokens for store in of_tasks])
+        self._first_records = np.cumsum([0] + [len(store.lengths) for store in of_tasks])[:-1]
+        self._starts = np.concatenate([store.starts for store in of_tasks])
+        self._first_starts = np.cumsum([0] + [len(store.starts) for store in of_tasks])[:-1]
+        self._num_examples = np.array([len(store.starts) - 1 for store in of_tasks], np.int64)
         self._task_keys = np.array([key64("order", seed, task) for task in self.tasks], np.uint64)
-        self._row_shares = [self._row_share(store) for store in held]
+        self._row_shares = [self._row_share(store) for store in of_tasks]
         self.window_examples = self._choose_window_examples(window_batches)
         self._cursors = make_cursors(self.tasks, self.rates, window_examples=self.window_examples, seed=seed)
         self._records_fingerprint = fingerprint([[t, s.content] for t, s in stores.items()])[:16]

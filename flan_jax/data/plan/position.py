@@ -77,13 +77,13 @@ class Position:
             "records": "prepared records",
             "mixture": "mixture, rates or stages",
         }
-        found = [
+        changed = [
             f"{meaning[name]} ({getattr(self, name)} saved, {getattr(other, name)} now)"
             for name in meaning
             if getattr(self, name) != getattr(other, name)
         ]
-        if found:
+        if changed:
             raise InputError(
-                f"data position: the saved run was fed from another plan: {'; '.join(found)}; restore what changed or "
-                "start a new run in another run.dir"
+                f"data position: the saved run was fed from another plan: {'; '.join(changed)}; restore what changed, "
+                "or start a new run in another run.dir"
             )

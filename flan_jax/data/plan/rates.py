@@ -129,11 +129,11 @@ def stage_rates(
 
 def _by_name(mixture: Part) -> dict[str, Part]:
     """Every task and mixture within a mixture, by name."""
-    found: dict[str, Part] = {}
+    parts: dict[str, Part] = {}
     for part in mixture.parts or ():
-        found[part.name] = part
-        found |= _by_name(part)
-    return found
+        parts[part.name] = part
+        parts |= _by_name(part)
+    return parts
 
 
 def _normalised(weights: Mapping[str, float], where: str) -> dict[str, float]:

@@ -27,8 +27,8 @@ from flan_jax.data.check.drift import check_sources
 from flan_jax.data.prepare.build import Job, ShardBuilder, jobs
 from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.prepare.handed import Handed, unpack
+from flan_jax.data.prepare.needed import Folder, folder_spec, needed_folders
 from flan_jax.data.prepare.prepare import PreparedFolder, PrepareReport, refuse_empty, state_of, work_key
-from flan_jax.data.prepare.wanted import Wanted, folder_spec, wanted_folders
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
 from flan_jax.data.store.folders import FolderLock, WorkFolder
@@ -93,28 +93,30 @@ def prepare_on_beam(
     options = _options(runner, flags)
     row_fit(encoder, config.batch, config.data)
     root = open_root(config)
-    all_wanted = wanted_folders(resolved)
-    specs = {one.path: folder_spec(one, config, encoder) for one in all_wanted}
-    states = {one.path: state_of(root, one, specs[one.path]) for one in all_wanted}
+    needed = needed_folders(resolved)
+    specs = {folder.path: folder_spec(folder, config, encoder) for folder in needed}
+    states = {folder.path: state_of(root, folder, specs[folder.path]) for folder in needed}
     specs |= {
-        one.path: folder_spec(one, config, encoder, asks_source=True)
-        for one in all_wanted
-        if states[one.path][0] is None
+        folder.path: folder_spec(folder, config, encoder, asks_source=True)
+        for folder in needed
+        if states[folder.path][0] is None
     }
-    check_sources(one.task for one in all_wanted if states[one.path][0] is None)
+    check_sources(folder.task for folder in needed if states[folder.path][0] is None)
     with contextlib.ExitStack() as locks:
-        for path in sorted(path for path, (found, _, _) in states.items() if found is None):
+        for path in sorted(path for path, (finished, _, _) in states.items() if finished is None):
             if root.address is None:  # in one order, so that no two calls wait for each other
                 locks.enter_context(FolderLock(root.local / path))
-            states[path] = state_of(root, next(one for one in all_wanted if one.path == path), specs[path])
-        building = [one for one in all_wanted if states[one.path][0] is None]
-        _build_all(_Setup(Handed(config, encoder, resolved)), {one: specs[one.path] for one in building}, options)
+            states[path] = state_of(root, next(folder for folder in needed if folder.path == path), specs[path])
+        building = [folder for folder in needed if states[folder.path][0] is None]
+        _build_all(
+            _Setup(Handed(config, encoder, resolved)), {folder: specs[folder.path] for folder in building}, options
+        )
     folders = []
-    for one in all_wanted:
-        found, state, differences = states[one.path]
-        manifest = found.manifest if found else root.stored(one.path)
-        assert manifest is not None, f"the pipeline ended well, and {one.path} is not complete"
-        folders.append(found or PreparedFolder(one.task.name, one.split, state, manifest, differences))
+    for folder in needed:
+        finished, state, differences = states[folder.path]
+        manifest = finished.manifest if finished else root.stored(folder.path)
+        assert manifest is not None, f"the pipeline ended well, and {folder.path} is not complete"
+        folders.append(finished or PreparedFolder(folder.task.name, folder.split, state, manifest, differences))
     num_tokens = sum(folder.manifest.num_tokens for folder in folders if folder.state != "found")
     return PrepareReport(tuple(folders), num_tokens, time.perf_counter() - began, f"Apache Beam ({runner})")
 
@@ -136,7 +138,7 @@ def _options(runner: Runner, flags: Sequence[str]) -> Any:
     return options
 
 
-def _build_all(setup: _Setup, specs: Mapping[Wanted, dict[str, Any]], options: Any) -> None:
+def _build_all(setup: _Setup, specs: Mapping[Folder, dict[str, Any]], options: Any) -> None:
     """Builds these folders, each made from its spec, and puts them to their places.
 
     Raises:
@@ -144,7 +146,7 @@ def _build_all(setup: _Setup, specs: Mapping[Wanted, dict[str, Any]], options: A
     """
     if not specs:
         return
-    places = {_Place(one.task.name, one.split, work_key(spec)): spec for one, spec in specs.items()}
+    places = {_Place(folder.task.name, folder.split, work_key(spec)): spec for folder, spec in specs.items()}
     for place in places:
         setup.begin(place)
     import apache_beam as beam
@@ -180,17 +182,17 @@ class _Setup:
         return self._handed.pack()
 
     @functools.cached_property
-    def _wanted(self) -> dict[tuple[str, str], Wanted]:
-        return {(one.task.name, one.split): one for one in wanted_folders(self._handed.resolved)}
+    def _folders(self) -> dict[tuple[str, str], Folder]:
+        return {(folder.task.name, folder.split): folder for folder in needed_folders(self._handed.resolved)}
 
     @functools.cached_property
     def _builder(self) -> ShardBuilder:
-        tasks = {one.task.name: one.task for one in self._wanted.values()}
+        tasks = {folder.task.name: folder.task for folder in self._folders.values()}
         return ShardBuilder(self.config, self.encoder, tasks)
 
-    def wanted(self, place: _Place) -> Wanted:
+    def folder(self, place: _Place) -> Folder:
         """The folder as the config has it."""
-        return self._wanted[place.task, place.split]
+        return self._folders[place.task, place.split]
 
     def begin(self, place: _Place) -> None:
         """Makes room for a folder; at an address it counts as not prepared from here on."""
@@ -198,7 +200,7 @@ class _Setup:
             self._work(place).create()
             (self._work(place).path / _REFUSED_NAME).unlink(missing_ok=True)
         else:
-            path = self.wanted(place).path
+            path = self.folder(place).path
             self._root.withdraw(path)
             self._root.remove(path / _REFUSED_NAME)
 
@@ -217,13 +219,13 @@ class _Setup:
             folder = Path(temporary)
             shard = self._builder.build(job, folder)
             if shard.file:
-                self._root.put(folder / shard.file.name, self.wanted(place).path)
+                self._root.put(folder / shard.file.name, self.folder(place).path)
             return (folder / name).read_bytes()
 
     def put(self, file: Path, place: _Place) -> None:
         """Copies a file to the shards."""
         if self._root.address is not None:
-            self._root.put(file, self.wanted(place).path)
+            self._root.put(file, self.folder(place).path)
             return
         with new_file(self._work(place).path / file.name) as temporary:
             shutil.copyfile(file, temporary)
@@ -231,7 +233,7 @@ class _Setup:
     def end(self, place: _Place) -> str | None:
         """Puts a complete folder to its place, or removes it; the sentence that says why it is not complete."""
         if self._root.address is not None:
-            sentence = self._root.read(self.wanted(place).path / _REFUSED_NAME)
+            sentence = self._root.read(self.folder(place).path / _REFUSED_NAME)
             return None if sentence is None else sentence.decode()
         work = self._work(place)
         if not is_finished(work.path):
@@ -243,7 +245,7 @@ class _Setup:
         return None
 
     def _work(self, place: _Place) -> WorkFolder:
-        return WorkFolder(self._root.local / self.wanted(place).path, place.key)
+        return WorkFolder(self._root.local / self.folder(place).path, place.key)
 
 
 def _arrived(packed: bytes) -> _Setup:
@@ -258,7 +260,7 @@ class _Read:
 
     def __call__(self, element: Any) -> Iterator[Any]:
         place, spec = _Place(*element[0]), element[1]
-        task = self._setup.wanted(place).task
+        task = self._setup.folder(place).task
         dropped: Counter[str] = Counter()
         num_shards, refused = 0, None
         try:
@@ -319,7 +321,7 @@ class _Finish:
             path.write_bytes(sidecar)
             shards.append(read_sidecar(path))
         assert len(shards) == facts.num_shards, f"{len(shards)} shards of {facts.num_shards} came to {place}"
-        refuse_empty(self._setup.wanted(place), shards, Counter(facts.dropped))
+        refuse_empty(self._setup.folder(place), shards, Counter(facts.dropped))
         kind = record_kind(self._setup.encoder) if place.split == TRAIN else "evaluation"
         merge_shards(folder, shards, kind=kind, spec=facts.spec, dropped=facts.dropped)
         for file in sorted(folder.iterdir(), key=lambda file: file.name == MANIFEST_NAME):  # the manifest last

@@ -126,19 +126,19 @@ class ShardBuilder:
             InputError: an example is malformed, no example of the first batches can be encoded, or the disk is full.
         """
         inputs = job.fingerprint()
-        found = finished_shard(folder, job.split, job.number, inputs)
-        if found is not None:
-            return found
+        finished = finished_shard(folder, job.split, job.number, inputs)
+        if finished is not None:
+            return finished
         path = folder / shard_name(job.split, job.number)
         with new_file(path) as temporary:
-            writer, told = self._write(job, temporary, advance)
+            writer, tally = self._write(job, temporary, advance)
         return finish_shard(
-            path, job.number, writer, inputs=inputs, dropped=told.dropped, num_cut=told.num_cut, shots=told.shots
+            path, job.number, writer, inputs=inputs, dropped=tally.dropped, num_cut=tally.num_cut, shots=tally.shots
         )
 
     def _write(
         self, job: Job, path: Path, advance: Callable[[int, int], None] | None
-    ) -> tuple[RecordWriter | QuestionWriter, _Told]:
+    ) -> tuple[RecordWriter | QuestionWriter, _Tally]:
         """Renders and encodes the examples and writes what fits."""
         examples = rendered(self._tasks[job.task], job.split, self._config.data, job.items, shots=self._shots_of(job))
         if job.split == TRAIN:
@@ -158,7 +158,7 @@ class ShardBuilder:
 
 
 @dataclass
-class _Told:
+class _Tally:
     """What became of a shard's examples: left out by reason, cut, and by how many others stand before them."""
 
     dropped: Counter[str] = field(default_factory=Counter)
@@ -172,26 +172,26 @@ def _fill(
     examples: Iterable[Example | Dropped],
     encoded: Callable[[list[Example]], list[tuple[T | LeftOut, bool]]],
     advance: Callable[[int, int], None] | None,
-) -> _Told:
+) -> _Tally:
     """Writes what fits, batch by batch."""
-    told = _Told()
-    kept = _kept(examples, told.dropped)
+    tally = _Tally()
+    kept = _kept(examples, tally.dropped)
     while batch := list(islice(kept, _BATCH)):
         if job.pool:
-            told.shots.update(str(example.shots) for example in batch)
+            tally.shots.update(str(example.shots) for example in batch)
         detail = ""
         num_tokens = writer.num_tokens
         for item, was_cut in encoded(batch):
             if isinstance(item, LeftOut):
-                told.dropped[item.reason] += 1
+                tally.dropped[item.reason] += 1
                 detail = detail or item.detail
             else:
                 writer.write(item)
-                told.num_cut += was_cut
+                tally.num_cut += was_cut
         if detail and not writer.num_records and not job.number:
             # Not one example so far: the form and the task do not go together, and the first says why.
             raise InputError(f"task '{job.task}', split '{job.split}', {detail}")
         if advance is not None:
             advance(len(batch), writer.num_tokens - num_tokens)
     writer.close()
-    return told
+    return tally

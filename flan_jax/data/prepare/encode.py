@@ -141,8 +141,8 @@ def _records(encoder: Encoder, examples: Sequence[Example]) -> list[Record]:
     encoded = iter(encoder.encode(conversations))
     for example in examples:
         if example.token_ids is None:
-            found = next(encoded)
-            tokens, weights = found.ids, found.weights
+            ids_of_turns = next(encoded)
+            tokens, weights = ids_of_turns.ids, ids_of_turns.weights
         else:
             inputs, targets = foreign_ids(encoder, example)
             tokens = np.concatenate([inputs, targets])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flan_jax.config import Config
 from flan_jax.data.prepare.encode import Encoder
-from flan_jax.data.prepare.wanted import Wanted, folder_spec, spec_differences, wanted_folders
+from flan_jax.data.prepare.needed import Folder, folder_spec, needed_folders, spec_differences
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
 from flan_jax.data.store.manifest import is_finished, load_manifest
@@ -47,21 +47,21 @@ def open_prepared(config: Config, encoder: Encoder, resolved: Resolved) -> Prepa
     readers = ReaderPool()
     train: dict[str, Store] = {}
     evaluation: dict[str, Path] = {}
-    for wanted in wanted_folders(resolved):
-        directory = root.folder(wanted.path)
-        _refuse_stale(directory, wanted, config, encoder)
-        if wanted.split == TRAIN:
-            train[wanted.task.name] = Store(directory, readers)
+    for folder in needed_folders(resolved):
+        directory = root.folder(folder.path)
+        _refuse_stale(directory, folder, config, encoder)
+        if folder.split == TRAIN:
+            train[folder.task.name] = Store(directory, readers)
         else:
-            evaluation[wanted.task.name] = _checked_questions(directory)
+            evaluation[folder.task.name] = _checked_questions(directory)
     return Prepared(resolved, train, evaluation)
 
 
-def _refuse_stale(directory: Path, wanted: Wanted, config: Config, encoder: Encoder) -> None:
-    where = f"token store of task '{wanted.task.name}', split '{wanted.split}'"
+def _refuse_stale(directory: Path, folder: Folder, config: Config, encoder: Encoder) -> None:
+    where = f"token store of task '{folder.task.name}', split '{folder.split}'"
     if not is_finished(directory):
         raise InputError(f"{where}: is not there ('{directory}'); run 'flan-jax prepare CONFIG'")
-    differences = spec_differences(load_manifest(directory).spec, folder_spec(wanted, config, encoder))
+    differences = spec_differences(load_manifest(directory).spec, folder_spec(folder, config, encoder))
     if differences:
         raise InputError(
             f"{where}: was prepared from something else: {'; '.join(differences)}; run 'flan-jax prepare CONFIG' to "

@@ -21,7 +21,7 @@ from flan_jax.config import Config
 from flan_jax.data.check.drift import check_sources
 from flan_jax.data.prepare.build import jobs
 from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
-from flan_jax.data.prepare.wanted import Wanted, folder_spec, spec_differences, wanted_folders
+from flan_jax.data.prepare.needed import Folder, folder_spec, needed_folders, spec_differences
 from flan_jax.data.prepare.workers import LocalWorkers, LostWorkerError, ProcessWorkers, Workers
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
@@ -92,7 +92,7 @@ class PrepareReport:
     """What became of every folder of a config.
 
     Attributes:
-        folders: in the order in which they are wanted.
+        folders: in the order in which they are needed.
         num_tokens: tokens made in this call.
         seconds: how long it took.
         made_by: what rendered and tokenized, as text.
@@ -133,13 +133,13 @@ def prepare(
     """
     row_fit(encoder, config.batch, config.data)  # refuses before anything is read
     root = open_root(config)
-    all_wanted = wanted_folders(resolved)
-    check_sources(one.task for one in all_wanted if not is_finished(root.folder(one.path)))
-    preparation = _Preparation(config, encoder, root, all_wanted, spare_processes, progress)
+    needed = needed_folders(resolved)
+    check_sources(folder.task for folder in needed if not is_finished(root.folder(folder.path)))
+    preparation = _Preparation(config, encoder, root, needed, spare_processes, progress)
     began = time.perf_counter()
     try:
-        for wanted in all_wanted:
-            preparation.add(wanted)
+        for folder in needed:
+            preparation.add(folder)
         preparation.finish_all()
     except BaseException as e:
         preparation.give_up(keep_shards=not isinstance(e, InputError) or isinstance(e, LostWorkerError))
@@ -147,17 +147,17 @@ def prepare(
     finally:
         preparation.workers.close()
     return PrepareReport(
-        tuple(preparation.folders[one.path] for one in all_wanted),
+        tuple(preparation.folders[folder.path] for folder in needed),
         preparation.num_tokens,
         time.perf_counter() - began,
         preparation.made_by,
     )
 
 
-def state_of(root: Root, wanted: Wanted, spec: dict[str, Any]) -> tuple[PreparedFolder | None, State, tuple[str, ...]]:
+def state_of(root: Root, folder: Folder, spec: dict[str, Any]) -> tuple[PreparedFolder | None, State, tuple[str, ...]]:
     """The folder where it is as it should be; else how the one that is to be built is called, and what differs."""
     try:
-        stored = root.stored(wanted.path)
+        stored = root.stored(folder.path)
     except DamagedStoreError:
         return None, "rebuilt", ("damaged, or of another version",)
     if stored is None:
@@ -165,7 +165,7 @@ def state_of(root: Root, wanted: Wanted, spec: dict[str, Any]) -> tuple[Prepared
     differences = tuple(spec_differences(stored.spec, spec))
     if differences:
         return None, "rebuilt", differences
-    return PreparedFolder(wanted.task.name, wanted.split, "found", stored), "found", ()
+    return PreparedFolder(folder.task.name, folder.split, "found", stored), "found", ()
 
 
 def work_key(spec: dict[str, Any]) -> str:
@@ -173,7 +173,7 @@ def work_key(spec: dict[str, Any]) -> str:
     return fingerprint([spec, STORE_FORMAT, __version__])[:16]
 
 
-def refuse_empty(wanted: Wanted, shards: list[Shard], dropped: Counter[str]) -> None:
+def refuse_empty(folder: Folder, shards: list[Shard], dropped: Counter[str]) -> None:
     """Refuses a folder none of whose examples is left.
 
     Raises:
@@ -183,7 +183,7 @@ def refuse_empty(wanted: Wanted, shards: list[Shard], dropped: Counter[str]) -> 
         counts = sum((Counter(shard.dropped) for shard in shards), dropped)
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
         raise InputError(
-            f"task '{wanted.task.name}', split '{wanted.split}': no example is left ({reasons}); raise the row length "
+            f"task '{folder.task.name}', split '{folder.split}': no example is left ({reasons}); raise the row length "
             "in 'batch', or give other examples"
         )
 
@@ -192,7 +192,7 @@ def refuse_empty(wanted: Wanted, shards: list[Shard], dropped: Counter[str]) -> 
 class _Build:
     """A folder under way: what it is to be, its lock, and its shards so far."""
 
-    wanted: Wanted
+    folder: Folder
     spec: dict[str, Any]
     state: State
     differences: tuple[str, ...]
@@ -210,12 +210,12 @@ class _Preparation:
         config: Config,
         encoder: Encoder,
         root: Root,
-        all_wanted: list[Wanted],
+        needed: list[Folder],
         spare_processes: int,
         progress: Progress | None,
     ):
         self._config, self._encoder, self._root, self._progress = config, encoder, root, progress
-        self._num_folders = len(all_wanted)
+        self._num_folders = len(needed)
         self._builds: deque[_Build] = deque()  # the last one is being read, the others wait for their shards
         self._running: set[Future[Shard]] = set()
         self._num_examples = self._num_reused = 0
@@ -223,7 +223,7 @@ class _Preparation:
         self.num_tokens = 0
         stated = config.data.prepare_processes
         self._num_processes = spare_processes if stated is None else stated
-        self._tasks = {one.task.name: one.task for one in all_wanted}
+        self._tasks = {folder.task.name: folder.task for folder in needed}
         self.workers: Workers = LocalWorkers(config, encoder, self._tasks, self._advance)
         if stated is not None:
             self._start_processes()
@@ -237,30 +237,30 @@ class _Preparation:
         if self._num_processes > 1:
             self.workers = ProcessWorkers(self._config, self._encoder, self._tasks, self._num_processes)
 
-    def add(self, wanted: Wanted) -> None:
+    def add(self, folder: Folder) -> None:
         """Notes a folder that is as it should be, or reads its split and hands out its shards."""
-        directory, spec = self._root.folder(wanted.path), folder_spec(wanted, self._config, self._encoder)
+        directory, spec = self._root.folder(folder.path), folder_spec(folder, self._config, self._encoder)
         here = Root(self._root.local, None, self._root.timeout_s)  # a remote folder was copied, if there is one
-        found, _, _ = state_of(here, wanted, spec)
-        if found is not None:
-            if self._root.address is not None and self._root.stored(wanted.path) is None:
-                self._root.publish(wanted.path)  # a process was killed before it had copied all of it
-            self.folders[wanted.path] = found
+        finished, _, _ = state_of(here, folder, spec)
+        if finished is not None:
+            if self._root.address is not None and self._root.stored(folder.path) is None:
+                self._root.publish(folder.path)  # a process was killed before it had copied all of it
+            self.folders[folder.path] = finished
             return
-        spec = folder_spec(wanted, self._config, self._encoder, asks_source=True)
-        lock = self._locked(directory, wanted)
-        found, state, differences = state_of(here, wanted, spec)  # another process may have built it meanwhile
-        if found is not None:
-            self.folders[wanted.path] = found
+        spec = folder_spec(folder, self._config, self._encoder, asks_source=True)
+        lock = self._locked(directory, folder)
+        finished, state, differences = state_of(here, folder, spec)  # another process may have built it meanwhile
+        if finished is not None:
+            self.folders[folder.path] = finished
             lock.release()
             return
         work = WorkFolder(directory, work_key(spec))
-        build = _Build(wanted, spec, state, differences, lock, work)
+        build = _Build(folder, spec, state, differences, lock, work)
         self._builds.append(build)
         work.create()
         self._num_examples = 0
-        self._report(wanted)
-        for job in jobs(wanted.task, wanted.split, self._config, build.dropped):
+        self._report(folder)
+        for job in jobs(folder.task, folder.split, self._config, build.dropped):
             if self.num_tokens >= _MUCH_TOKENS and isinstance(self.workers, LocalWorkers):
                 self._start_processes()
             self._make_room()
@@ -270,7 +270,7 @@ class _Preparation:
             self._collect(timeout_s=0)
             if self.workers.room > 1:
                 self._num_examples += len(job.items)
-                self._report(wanted)
+                self._report(folder)
         while self._builds and all(shard.done() for shard in self._builds[0].shards):
             self._finish_first()
 
@@ -287,12 +287,12 @@ class _Preparation:
                 build.work.remove()
             build.lock.release()
 
-    def _locked(self, directory: Path, wanted: Wanted) -> FolderLock:
+    def _locked(self, directory: Path, folder: Folder) -> FolderLock:
         lock = FolderLock(directory)
         if not lock.acquire(wait=False):
             self.finish_all()  # holds no lock while it waits, or two processes could wait for each other
             self._num_examples = 0
-            self._report(wanted, is_waiting=True)
+            self._report(folder, is_waiting=True)
             lock.acquire()
         return lock
 
@@ -314,31 +314,31 @@ class _Preparation:
         build = self._builds[0]
         shards = [self.workers.result(shard) for shard in build.shards]
         self._collect(timeout_s=0)
-        wanted = build.wanted
-        refuse_empty(wanted, shards, build.dropped)
-        kind = record_kind(self._encoder) if wanted.split == TRAIN else "evaluation"
+        folder = build.folder
+        refuse_empty(folder, shards, build.dropped)
+        kind = record_kind(self._encoder) if folder.split == TRAIN else "evaluation"
         manifest = merge_shards(build.work.path, shards, kind=kind, spec=build.spec, dropped=build.dropped)
         build.work.publish()
-        self._root.publish(wanted.path)
+        self._root.publish(folder.path)
         build.lock.release()
         self._builds.popleft()
         num_reused = sum(shard.is_reused for shard in shards)
-        self.folders[wanted.path] = PreparedFolder(
-            wanted.task.name, wanted.split, build.state, manifest, build.differences, len(shards), num_reused
+        self.folders[folder.path] = PreparedFolder(
+            folder.task.name, folder.split, build.state, manifest, build.differences, len(shards), num_reused
         )
-        self._report(wanted)
+        self._report(folder)
 
     def _advance(self, num_examples: int, num_tokens: int) -> None:
         self._num_examples += num_examples
         self.num_tokens += num_tokens
-        self._report(self._builds[-1].wanted)
+        self._report(self._builds[-1].folder)
 
-    def _report(self, wanted: Wanted, *, is_waiting: bool = False) -> None:
+    def _report(self, folder: Folder, *, is_waiting: bool = False) -> None:
         if self._progress is not None:
             self._progress(
                 Status(
-                    wanted.task.name,
-                    wanted.split,
+                    folder.task.name,
+                    folder.split,
                     len(self.folders),
                     self._num_folders,
                     self._num_examples,

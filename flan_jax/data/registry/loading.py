@@ -78,15 +78,15 @@ def _import_path(module: str, path: Path, name: str = "") -> None:
     # a source of Python records is known by this name in the store, so it hangs on the file's own name alone
     name = name or f"flan_jax_user_{path.stem}"
     name += "" if name not in sys.modules else f"_{len(_loaded)}"
-    found = importlib.util.spec_from_file_location(
+    module_spec = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(path)] if path.is_dir() else None
     )
-    assert found is not None, f"no import spec for {file}"
-    assert found.loader is not None, f"no loader for {file}"
-    loaded = importlib.util.module_from_spec(found)
+    assert module_spec is not None, f"no import spec for {file}"
+    assert module_spec.loader is not None, f"no loader for {file}"
+    loaded = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = loaded
     try:
-        found.loader.exec_module(loaded)
+        module_spec.loader.exec_module(loaded)
         for inner in pkgutil.walk_packages(getattr(loaded, "__path__", []), f"{name}."):
             importlib.import_module(inner.name)
     except SyntaxError as e:

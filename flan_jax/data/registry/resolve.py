@@ -84,26 +84,30 @@ def resolve_mixture(data: DataConfig, *, asked: Iterable[str] = ()) -> Resolved:
             no task left to train on; a source in `data.sources` for a task that is not used, or that is not there.
     """
     load_modules(data.modules)
-    whole, named = _wanted(data.mixture)
-    wanted = {part.name: get_task(part.name) for part in whole.leaves()}
+    whole, named = _whole_tree(data.mixture)
+    candidates = {part.name: get_task(part.name) for part in whole.leaves()}
     held_clusters = clusters_named(data.hold_out, "data.hold_out")
     kin = {k for cluster in held_clusters for k in kin_of(cluster)} if data.hold_out_kin else set()
-    left_out = tuple(name for name, spec in wanted.items() if spec.cluster in kin and spec.cluster not in held_clusters)
-    _refuse_named(data, {name: wanted[name] for name in wanted if name in named}, held_clusters, kin)
-    held = _held_tasks(held_clusters, wanted)
-    mixture = whole.without({*held, *left_out})
+    left_out = tuple(
+        name for name, spec in candidates.items() if spec.cluster in kin and spec.cluster not in held_clusters
+    )
+    _refuse_named(data, {name: candidates[name] for name in candidates if name in named}, held_clusters, kin)
+    held_out = _held_tasks(held_clusters, candidates)
+    mixture = whole.without({*held_out, *left_out})
     if mixture is None:
         raise InputError(f"data.mixture {data.mixture!r}: no task is left to train on; hold out fewer clusters")
     caps: dict[str, int] = {}
     for part in mixture.leaves():  # what is stored serves each membership: the largest of their caps
-        caps[part.name] = max(caps.get(part.name, 0), _cap(part, wanted[part.name], data))
+        caps[part.name] = max(caps.get(part.name, 0), _cap(part, candidates[part.name], data))
     # a cap by a field's values bounds each value, not the task
-    mixture = mixture.with_caps(lambda part: None if wanted[part.name].cap_by else _cap(part, wanted[part.name], data))
-    others = tuple(name for name in asked if name not in caps and name not in held)
-    specs = {name: _capped(get_task(name), caps.get(name)) for name in [*caps, *held, *others]}
+    mixture = mixture.with_caps(
+        lambda part: None if candidates[part.name].cap_by else _cap(part, candidates[part.name], data)
+    )
+    others = tuple(name for name in asked if name not in caps and name not in held_out)
+    specs = {name: _capped(get_task(name), caps.get(name)) for name in [*caps, *held_out, *others]}
     specs = _with_sources(specs, data.sources, left_out)
     specs = {name: with_settings(spec, data) for name, spec in specs.items()}
-    return Resolved(mixture, held, left_out, others, {name: spec.cluster for name, spec in specs.items()}, specs)
+    return Resolved(mixture, held_out, left_out, others, {name: spec.cluster for name, spec in specs.items()}, specs)
 
 
 def _cap(part: Part, spec: TaskSpec, data: DataConfig) -> int:
@@ -111,7 +115,7 @@ def _cap(part: Part, spec: TaskSpec, data: DataConfig) -> int:
     return data.max_examples or spec.max_examples or part.max_examples or MAX_EXAMPLES
 
 
-def _wanted(mixture: str | tuple[str, ...] | Mapping[str, float]) -> tuple[Part, set[str]]:
+def _whole_tree(mixture: str | tuple[str, ...] | Mapping[str, float]) -> tuple[Part, set[str]]:
     """The tree of what the config names, and the tasks that it names one by one."""
     names = mixture_names()
     if isinstance(mixture, str):
@@ -164,14 +168,14 @@ def clusters_named(names: Iterable[str], where: str) -> set[str]:
         InputError: no cluster has such a name; `where` opens the sentence.
     """
     known = set(cluster_names())
-    found: set[str] = set()
+    clusters: set[str] = set()
     for name in names:
         of_paper = {cluster for cluster in known if get_cluster(cluster).paper == name}
         if name not in known and not of_paper:
             papers = {get_cluster(cluster).paper for cluster in known} - {""}
             raise InputError(f"{where}: {unknown('cluster', name, known | papers)}")
-        found |= {name} if name in known else of_paper
-    return found
+        clusters |= {name} if name in known else of_paper
+    return clusters
 
 
 def tasks_of_mixture(name: str) -> tuple[str, ...]:
@@ -179,9 +183,9 @@ def tasks_of_mixture(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.name for part in _part_of(get_mixture(name), name, None).leaves()))
 
 
-def _refuse_named(data: DataConfig, named: Mapping[str, TaskSpec], held: set[str], kin: set[str]) -> None:
+def _refuse_named(data: DataConfig, named: Mapping[str, TaskSpec], held_clusters: set[str], kin: set[str]) -> None:
     for name, spec in named.items():
-        if spec.cluster in held:
+        if spec.cluster in held_clusters:
             why, remedy = "is held out", "the cluster out of data.hold_out"
         elif spec.cluster in kin:
             why, remedy = f"is kin to one that is held out ({', '.join(data.hold_out)})", "set data.hold_out_kin: false"
@@ -193,14 +197,14 @@ def _refuse_named(data: DataConfig, named: Mapping[str, TaskSpec], held: set[str
         )
 
 
-def _held_tasks(clusters: set[str], wanted: Mapping[str, TaskSpec]) -> tuple[str, ...]:
+def _held_tasks(clusters: set[str], candidates: Mapping[str, TaskSpec]) -> tuple[str, ...]:
     """The tasks that are evaluated as unseen: the mixture's, then what only the registry has of these clusters."""
-    held = [name for name, spec in wanted.items() if spec.cluster in clusters]
-    covered = {wanted[name].cluster for name in held}
+    tasks = [name for name, spec in candidates.items() if spec.cluster in clusters]
+    covered = {candidates[name].cluster for name in tasks}
     for name in task_names():
         spec = get_task(name)
         # tasks without training examples stand in no mixture: they are there to be held out
         is_for_this = spec.cluster not in covered or TRAIN not in spec.splits
-        if spec.cluster in clusters and is_for_this and name not in held and VALIDATION in spec.splits:
-            held.append(name)
-    return tuple(held)
+        if spec.cluster in clusters and is_for_this and name not in tasks and VALIDATION in spec.splits:
+            tasks.append(name)
+    return tuple(tasks)

@@ -271,9 +271,10 @@ class Renderer:
 def _message(turn: Any, number: int) -> Message:
     role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, Mapping) else (None, None)
     if role not in ROLES or not isinstance(content, str):
-        found = f"role {role!r} and content of type {type(content).__name__}"
+        content_type = f"role {role!r} and content of type {type(content).__name__}"
         raise FieldError(
-            MESSAGES, f"turn {number} of field 'messages' has {found}; it needs a role of {', '.join(ROLES)} and text"
+            MESSAGES,
+            f"turn {number} of field 'messages' has {content_type}; it needs a role of {', '.join(ROLES)} and text",
         )
     return Message(role, content)
 
@@ -286,8 +287,8 @@ def _texts(fields: Fields, name: str) -> Sequence[str]:
     if isinstance(value, (str, int, float)):
         return (str(value),)
     if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
-        found = "is missing" if value is None else f"holds a {type(value).__name__}, not text or a list of texts"
-        raise FieldError(name, f"field '{name}' {found}")
+        state = "is missing" if value is None else f"holds a {type(value).__name__}, not text or a list of texts"
+        raise FieldError(name, f"field '{name}' {state}")
     texts = [str(item) for item in value]
     if not texts:
         raise FieldError(name, f"field '{name}' is an empty list")

@@ -123,17 +123,17 @@ class Shots:
             form: what decides how an example is rendered (template and option style), for keeping it.
             render: (example id, fields) → text of an example.
         """
-        wanted = self._wanted(key)
-        if not wanted or not self._pool:
+        number = self._number_for(key)
+        if not number or not self._pool:
             return "", 0
         room = self._room(prompt, answers)
         chosen: list[Shot] = []
-        for place in self._candidates(key, own_id, self._bare(fields), wanted):
+        for place in self._candidates(key, own_id, self._bare(fields), number):
             shot = self._shot(place, form, render)
             if room is None or shot.tokens <= room:
                 chosen.append(shot)
                 room = None if room is None else room - shot.tokens
-            if len(chosen) == wanted:
+            if len(chosen) == number:
                 break
         is_near = room is not None and room < (1 - _NEARLY) * self._tokens
         return (
@@ -144,13 +144,13 @@ class Shots:
     def _tokens(self) -> int:
         return 0 if self._budget is None else self._budget.tokens
 
-    def _wanted(self, key: str) -> int:
+    def _number_for(self, key: str) -> int:
         if self._number == "few":
             return FEW[bits(f"{key}\x1fshots") % len(FEW)]
         return self._number if isinstance(self._number, int) else MOST
 
-    def _candidates(self, key: str, own_id: int | None, question: str, wanted: int) -> Iterator[int]:
-        for step in range(min(len(self._pool), wanted * _TRIES)):
+    def _candidates(self, key: str, own_id: int | None, question: str, number: int) -> Iterator[int]:
+        for step in range(min(len(self._pool), number * _TRIES)):
             place = walk(len(self._pool), f"{key}\x1fexemplars", step)
             if self._pool[place][0] != own_id and self._inputs[place] != question:
                 yield place

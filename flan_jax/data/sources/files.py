@@ -126,9 +126,9 @@ class FileSource:
 
     def _in_folder(self, split: str) -> list[str]:
         """The folder's data files for a split, whole or in shards such as train-00000-of-00002.parquet."""
-        wanted = re.compile(rf"{split}(-\d[\w-]*)?")
+        pattern = re.compile(rf"{split}(-\d[\w-]*)?")
         files = [file for file in list_folder(str(self.path)) if _suffix(file) in _SUFFIXES]
-        return [file for file in files if wanted.fullmatch(PurePosixPath(file.removesuffix(".gz")).stem)]
+        return [file for file in files if pattern.fullmatch(PurePosixPath(file.removesuffix(".gz")).stem)]
 
     def _format_of(self, file: str) -> str:
         if self.format is not None:
@@ -164,17 +164,17 @@ def _read_jsonl(file: str) -> Iterator[Mapping[str, Any]]:
             except UnicodeDecodeError as e:
                 raise InputError(f"{where}: is no UTF-8 text ({e.reason}); save the file as UTF-8") from e
             except json.JSONDecodeError as e:
-                found = line[:_SHOWN_CHARACTERS].decode(errors="replace").rstrip()
+                start = line[:_SHOWN_CHARACTERS].decode(errors="replace").rstrip()
                 raise InputError(
-                    f"{where}: no valid JSON ({e.msg} at column {e.colno}), found {found!r}; each line is one object"
+                    f"{where}: no valid JSON ({e.msg} at column {e.colno}), found {start!r}; each line is one object"
                 ) from e
             yield _object(record, where)
 
 
 def _object(record: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(record, Mapping):
-        found = repr(record)[:_SHOWN_CHARACTERS]
-        raise InputError(f"{where}: must be a JSON object with named fields, found a {type(record).__name__}: {found}")
+        start = repr(record)[:_SHOWN_CHARACTERS]
+        raise InputError(f"{where}: must be a JSON object with named fields, found a {type(record).__name__}: {start}")
     return record
 
 

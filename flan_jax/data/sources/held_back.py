@@ -96,10 +96,10 @@ class HoldBack:
 
     def _is_usable(self, record: Record) -> bool:
         try:
-            found = True if self.usable is None else self.usable(record)
-            if isinstance(found, Iterable) and not isinstance(found, Mapping):
-                return any(not isinstance(example, Skip) for example in found)
-            return found is not None and found is not False and not isinstance(found, Skip)
+            mapped = True if self.usable is None else self.usable(record)
+            if isinstance(mapped, Iterable) and not isinstance(mapped, Mapping):
+                return any(not isinstance(example, Skip) for example in mapped)
+            return mapped is not None and mapped is not False and not isinstance(mapped, Skip)
         except KeyError:
             return True  # a record of another form is told where it is mapped, with its number
 

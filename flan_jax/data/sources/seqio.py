@@ -87,9 +87,9 @@ class SeqioSource:
             return
         for feature in (INPUTS, TARGETS):
             if feature not in spec:
-                found = ", ".join(spec)
+                features = ", ".join(spec)
                 raise InputError(
-                    f"source {self.name}: has no feature '{feature}'; inputs and targets are needed: {found}"
+                    f"source {self.name}: has no feature '{feature}'; inputs and targets are needed: {features}"
                 )
         vocabulary = _ids_vocabulary(self.name, task.output_features)
         for row in rows:

@@ -155,8 +155,8 @@ class SeqioCacheSource:
 
     def _info(self, split: str) -> dict[str, Any]:
         if not self.has_split(split):
-            found = ", ".join(sorted(name[5:-5] for name in self._files if re.fullmatch(r"info\..+\.json", name)))
-            raise InputError(f"{self._where}: has no split '{split}'; it has {found}")
+            splits = ", ".join(sorted(name[5:-5] for name in self._files if re.fullmatch(r"info\..+\.json", name)))
+            raise InputError(f"{self._where}: has no split '{split}'; it has {splits}")
         info = self._json(f"info.{split}.json")
         if not {"num_shards", "features"} <= info.keys():
             raise InputError(
@@ -166,18 +166,18 @@ class SeqioCacheSource:
         return info
 
     def _shards(self, split: str, count: int) -> list[str]:
-        found = {}
+        shards = {}
         for name, file in self._files.items():
             match = _SHARD.fullmatch(name)
             if match and match[1] == split and int(match[3]) == count:
-                found[int(match[2])] = file
-        missing = [number for number in range(count) if number not in found]
+                shards[int(match[2])] = file
+        missing = [number for number in range(count) if number not in shards]
         if missing:
             raise InputError(
                 f"{self._where}: {len(missing)} of {count} shards of split '{split}' are missing, the first is "
                 f"{split}.tfrecord-{missing[0]:05d}-of-{count:05d}; copy the folder again"
             )
-        return [found[number] for number in range(count)]
+        return [shards[number] for number in range(count)]
 
     def _check_ids(self, features: Mapping[str, Any], split: str) -> None:
         for name in (INPUTS, TARGETS):
@@ -262,8 +262,8 @@ def _are_text(features: Mapping[str, Any], pair: tuple[str, str]) -> bool:
 def _text(values: Mapping[str, Values], name: str, where: str) -> str:
     value = values.get(name)
     if not isinstance(value, list) or len(value) != 1:
-        found = "none" if value is None else f"{len(value)} values"
-        raise InputError(f"{where}: feature '{name}' must hold one text, found {found}; cache the task again")
+        number = "none" if value is None else f"{len(value)} values"
+        raise InputError(f"{where}: feature '{name}' must hold one text, found {number}; cache the task again")
     try:
         return value[0].decode("utf-8")
     except UnicodeDecodeError as e:

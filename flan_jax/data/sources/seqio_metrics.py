@@ -55,13 +55,13 @@ class SeqioMetrics:
         Raises:
             InputError: two functions give a metric of one name.
         """
-        found: dict[str, Any] = {}
+        scores: dict[str, Any] = {}
         for function in self.task.predict_metric_fns:
             given = function(targets=list(targets), predictions=list(predictions))
-            if twice := given.keys() & found.keys():
+            if twice := given.keys() & scores.keys():
                 raise InputError(f"{self.where}: two metric functions give '{min(twice)}'; rename one of them")
-            found |= given
-        return {name: getattr(value, "value", value) for name, value in found.items()}
+            scores |= given
+        return {name: getattr(value, "value", value) for name, value in scores.items()}
 
 
 def seqio_metrics(task: Any, where: str) -> SeqioMetrics | None:

@@ -80,18 +80,18 @@ def parse_example(data: bytes, names: Collection[str], where: str) -> dict[str, 
     Raises:
         InputError: the record is no tf.Example.
     """
-    wanted = {name.encode(): name for name in names}
-    found: dict[str, Values] = {}
+    names_by_key = {name.encode(): name for name in names}
+    values: dict[str, Values] = {}
     try:
         for _, features in fields(data):
             for _, entry in fields(features):
                 parts = dict(fields(entry))
-                name = wanted.get(parts.get(1, b""))
+                name = names_by_key.get(parts.get(1, b""))
                 if name is not None:
-                    found[name] = _values(parts.get(2, b""))
+                    values[name] = _values(parts.get(2, b""))
     except (ValueError, IndexError, TypeError, struct.error) as e:
         raise InputError(f"{where}: is no tf.Example ({e}); give TFRecord files of tf.Examples") from e
-    return found
+    return values
 
 
 def _values(feature: bytes) -> Values:

@@ -110,14 +110,14 @@ def _put(record: dict[str, Any], path: str, value: Any) -> None:
 
 def _typed(path: str, kind: str, value: Any) -> Any:
     """The value, read from text where a table gave text for a number."""
-    found = type(value)
-    if kind == "text" and found is str:
+    kind_of_value = type(value)
+    if kind == "text" and kind_of_value is str:
         return value
     if kind in ("number", "int", "flag"):
         return _plain(path, kind, value)
     if kind in ("list", "texts", "ints") and isinstance(value, (list, tuple)):
-        wanted = {"texts": str, "ints": int}.get(kind, object)
-        if all(isinstance(item, wanted) for item in value):
+        item_type = {"texts": str, "ints": int}.get(kind, object)
+        if all(isinstance(item, item_type) for item in value):
             return value
     raise _other_kind(path, kind, value)
 
@@ -157,5 +157,5 @@ def _labelled(path: str, names: Labels, value: Any) -> Any:
 
 
 def _other_kind(path: str, kind: str, value: Any) -> FieldError:
-    found = "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
-    return FieldError(path, f"field '{path}' must hold {_NEEDED[kind]}, found {found}")
+    content = "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+    return FieldError(path, f"field '{path}' must hold {_NEEDED[kind]}, found {content}")

@@ -71,15 +71,15 @@ class Pattern:
             FieldError: a field is missing, None, or neither text nor a number.
         """
         try:
-            found = tuple([values[name] for name in self.fields])
+            in_order = tuple([values[name] for name in self.fields])
         except KeyError as e:
             name = str(e.args[0])
             raise FieldError(name, f"a template needs field '{name}', which is missing") from e
-        for name, value in zip(self.fields, found, strict=True):
+        for name, value in zip(self.fields, in_order, strict=True):
             if type(value) is not str and not isinstance(value, numbers.Number):
                 kind = "nothing" if value is None else f"a {type(value).__name__}"
                 raise FieldError(name, f"field '{name}' holds {kind}; a template needs text or a number")
-        return self._percent % found
+        return self._percent % in_order
 
     @property
     def ends_with_options(self) -> bool:

@@ -119,12 +119,12 @@ class ShardReader:
         Raises:
             RuntimeError: the file is damaged there.
         """
-        found = []
+        records = []
         with self._lock:  # seeking and reading are two calls
             for number in numbers:
                 self._reader.seek(number)
-                found.append(self._reader.read())
-        return found
+                records.append(self._reader.read())
+        return records
 
 
 class ReaderPool:
@@ -195,8 +195,8 @@ class Store:
         records: list[Record | None] = [None] * len(indices)
         for shard in np.unique(shards).tolist():
             places = np.flatnonzero(shards == shard)
-            wanted = (indices[places] - self._first_records[shard]).tolist()
-            for place, number, data in zip(places.tolist(), wanted, self._read_shard(shard, wanted), strict=True):
+            in_shard = (indices[places] - self._first_records[shard]).tolist()
+            for place, number, data in zip(places.tolist(), in_shard, self._read_shard(shard, in_shard), strict=True):
                 try:
                     records[place] = decode(data)
                 except DamagedRecord as e:
@@ -207,7 +207,7 @@ class Store:
         """Reads every byte; one sentence for each damaged or missing file, none when the store is sound."""
         return damage(self.directory)
 
-    def _read_shard(self, shard: int, wanted: list[int]) -> list[bytes]:
+    def _read_shard(self, shard: int, numbers: list[int]) -> list[bytes]:
         file = self._shards[shard]
         try:
             reader = self._readers.get(self.directory / file.name)
@@ -215,7 +215,7 @@ class Store:
             if reader.num_records != file.num_records:
                 problem = f"{reader.num_records} records, the manifest says {file.num_records}"
                 raise self._damaged(shard, problem)
-            return reader.read(wanted)
+            return reader.read(numbers)
         except RuntimeError as e:
             raise self._damaged(shard, str(e).split(";")[0]) from e
 

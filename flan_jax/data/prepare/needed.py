@@ -23,7 +23,7 @@ SOURCE_VERSION = "task.source.version"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Folder:
     """One folder of the store that a config needs."""
 
     task: TaskSpec
@@ -35,22 +35,22 @@ class Wanted:
         return Path(self.task.folder, self.split)
 
 
-def wanted_folders(resolved: Resolved) -> list[Wanted]:
+def needed_folders(resolved: Resolved) -> list[Folder]:
     """The folders a config needs: both splits of training tasks, the validation split of those only evaluated."""
-    wanted = []
+    folders = []
     for name in resolved.train:
         task = resolved.specs[name]
-        wanted.append(Wanted(task, TRAIN))
+        folders.append(Folder(task, TRAIN))
         if VALIDATION in task.splits:
-            wanted.append(Wanted(task, VALIDATION))
-    return wanted + [Wanted(resolved.specs[name], VALIDATION) for name in (*resolved.held_out, *resolved.asked)]
+            folders.append(Folder(task, VALIDATION))
+    return folders + [Folder(resolved.specs[name], VALIDATION) for name in (*resolved.held_out, *resolved.asked)]
 
 
-def folder_spec(wanted: Wanted, config: Config, encoder: Encoder, *, asks_source: bool = False) -> dict[str, Any]:
+def folder_spec(folder: Folder, config: Config, encoder: Encoder, *, asks_source: bool = False) -> dict[str, Any]:
     """Everything the content of a folder depends on, as flat keys with JSON values.
 
     Args:
-        wanted: the folder.
+        folder: the folder.
         config: the run.
         encoder: how the model reads.
         asks_source: asks the source for its version, over a network where it must: for a folder that is to be built.
@@ -60,9 +60,9 @@ def folder_spec(wanted: Wanted, config: Config, encoder: Encoder, *, asks_source
     Raises:
         InputError: the source is asked and cannot be had.
     """
-    data, task = config.data, wanted.task
+    data, task = config.data, folder.task
     spec: dict[str, Any] = {
-        "split": wanted.split,
+        "split": folder.split,
         "kind": record_kind(encoder),
         "form": encoder.fingerprint,
         "tokenizer": encoder.tokenizer.fingerprint,
@@ -74,9 +74,9 @@ def folder_spec(wanted: Wanted, config: Config, encoder: Encoder, *, asks_source
         "data.render_seed": data.render_seed,
         "render version": RENDER_VERSION,
     }
-    if wanted.split == TRAIN and data.train_on_inputs:
+    if folder.split == TRAIN and data.train_on_inputs:
         spec["data.train_on_inputs"] = True
-    if wanted.split == TRAIN:
+    if folder.split == TRAIN:
         spec |= {"data.max_examples": training_cap(task, data), "data.renderings": data.renderings}
     else:
         spec["data.validation_examples"] = data.validation_examples
