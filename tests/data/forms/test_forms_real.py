@@ -11,7 +11,7 @@ from flan_jax.data.render.examples import examples
 from flan_jax.data.sources.files import FileSource
 from flan_jax.data.spec.fields import Dropped
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 NOT_THE_BEST = "reply that is not the best of its question"
 TOOL_TURN = "turn of a tool or with a tool's call"
 

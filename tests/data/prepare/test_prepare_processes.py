@@ -103,7 +103,7 @@ def test_workers_end_with_a_killed_process_and_their_shards_are_used(tmp_path):
     """
     script = tmp_path / "killed.py"
     script.write_text(textwrap.dedent(program))
-    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     child = subprocess.run(
         [sys.executable, str(script)], check=False, env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE
     )

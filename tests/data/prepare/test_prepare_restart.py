@@ -54,7 +54,7 @@ def killed_preparing(config, *, at_examples: int) -> None:
         config = made_tasks.made_config(folder.parent, run=folder.name)
         prepare(config, made_tasks.ENCODER, resolve_run(config), progress=kill)
     """
-    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     child = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)], check=False, env=os.environ | {"PYTHONPATH": paths}
     )
