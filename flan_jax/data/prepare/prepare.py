@@ -24,6 +24,7 @@ from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.prepare.needed import Folder, folder_spec, needed_folders, spec_differences
 from flan_jax.data.prepare.workers import LocalWorkers, LostWorkerError, ProcessWorkers, Workers
 from flan_jax.data.registry.resolve import Resolved
+from flan_jax.data.spec.own_code import OwnCodeError
 from flan_jax.data.spec.source import TRAIN
 from flan_jax.data.store.folders import FolderLock, WorkFolder
 from flan_jax.data.store.manifest import STORE_FORMAT, DamagedStoreError, Manifest, fingerprint, is_finished
@@ -142,7 +143,7 @@ def prepare(
             preparation.add(folder)
         preparation.finish_all()
     except BaseException as e:
-        preparation.give_up(keep_shards=not isinstance(e, InputError) or isinstance(e, LostWorkerError))
+        preparation.give_up(keep_shards=not isinstance(e, InputError) or isinstance(e, (LostWorkerError, OwnCodeError)))
         raise
     finally:
         preparation.workers.close()

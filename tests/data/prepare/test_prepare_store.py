@@ -268,7 +268,8 @@ def test_an_error_in_the_middle_keeps_what_is_finished_and_nothing_else(tmp_path
         raise ConnectionError("the network is gone")
 
     good, bad = add(), add(make=failing)
-    with pytest.raises(ConnectionError):  # an error of the user's own code is not called a full disk
+    # an error of the user's own code is not called a full disk
+    with pytest.raises(InputError, match=r"fails: ConnectionError at .*test_prepare_store.py line \d+ \(the network"):
         prepare(run := config(tmp_path, good, bad), TEXT, resolve_run(run))
     assert {path.parent.name for path in (tmp_path / "run" / "store").rglob("manifest.json")} == {"train", "validation"}
     assert not list((tmp_path / "run" / "store" / bad.folder).iterdir())
