@@ -26,7 +26,7 @@ from flan_jax.data.prepare.workers import LocalWorkers, LostWorkerError, Process
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.own_code import OwnCodeError
 from flan_jax.data.spec.source import TRAIN
-from flan_jax.data.store.folders import FolderLock, WorkFolder
+from flan_jax.data.store.folders import FolderLock, WorkFolder, check_replaceable
 from flan_jax.data.store.manifest import STORE_FORMAT, DamagedStoreError, Manifest, fingerprint, is_finished
 from flan_jax.data.store.root import Root, open_root
 from flan_jax.data.store.shards import Shard, merge_shards
@@ -248,6 +248,7 @@ class _Preparation:
                 self._root.publish(folder.path)  # a process was killed before it had copied all of it
             self.folders[folder.path] = finished
             return
+        check_replaceable(directory)
         spec = folder_spec(folder, self._config, self._encoder, asks_source=True)
         lock = self._locked(directory, folder)
         finished, state, differences = state_of(here, folder, spec)  # another process may have built it meanwhile
