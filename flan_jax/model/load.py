@@ -276,7 +276,8 @@ def _read_part(
 
     inner = tuple(slice(*bound) for bound in (bounds[1:] if name.is_stacked else bounds))
     if not name.is_stacked:
-        return np.array(name.read_part(reader(theirs[0]), inner, layer_shape), dtype=dtype)
+        # a view of a file becomes an array of its own; what was read anew is one
+        return np.require(name.read_part(reader(theirs[0]), inner, layer_shape), dtype, "W")
     first, last = bounds[0]
     filled = np.empty([stop - start for start, stop in bounds], dtype)
     for layer in range(first, last):
