@@ -1,8 +1,8 @@
 """Weights on disk: safetensors shards read tensor by tensor, and written in Hugging Face's layout.
 
-The library `safetensors` reads and writes the files. A file is mapped when it is opened; a tensor's bytes, or a slice's,
-are copied when they are read and no sooner, so a model of many shards goes onto devices part by part. Ours is what lies
-around a file: shards and their index, whole folders or none, and an `InputError` for what cannot be read.
+The library `safetensors` reads and writes the files. A file is mapped when it is opened; the bytes of a tensor or of a
+slice are copied when they are read and no sooner, so a model of many shards goes onto devices part by part. Ours is
+what lies around a file: shards and their index, whole folders or none, and an `InputError` for what cannot be read.
 """
 
 from __future__ import annotations
@@ -23,6 +23,29 @@ from safetensors.numpy import save_file
 
 from flan_jax.errors import InputError
 from flan_jax.files.hashes import hash_file
+
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")  # such files can run code when opened
+INDEX = "model.safetensors.index.json"
+
+
+def indexed_files(directory: Path) -> list[str] | None:
+    """The shards that a model folder's index names; none: it has no index.
+
+    Raises:
+        InputError: the index is malformed, or reaches outside its folder.
+    """
+    index = directory / INDEX
+    if not index.exists():
+        return None
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        # an index is data from elsewhere: it must not reach outside its folder
+        stray = next((name for name in names if Path(name).name != name), None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise InputError(f"weights '{index}': not a shard index with a 'weight_map' ({e})") from e
+    if stray is not None:
+        raise InputError(f"weights '{index}': shard '{stray}' must be a file name in the same folder")
+    return names
 
 
 class _File:
