@@ -33,6 +33,7 @@ from flan_jax.model.family import Architecture, Family
 from flan_jax.model.names import Name
 from flan_jax.model.peft import ADAPTER_TENSORS
 from flan_jax.parallel.mesh import sharding_for
+from flan_jax.weights.hub import local_weights
 from flan_jax.weights.tensors import TensorSource, open_tensors
 
 _FLOATS = tuple(np.dtype(kind) for kind in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16))
@@ -121,14 +122,15 @@ def create(config: Config, mesh: Mesh, *, vocabulary: int | None = None) -> Part
 
 
 def read_adapter(blueprint: Blueprint, directory: str | Path, mesh: Mesh) -> nnx.State:
-    """The tuned state of a LoRA model from a PEFT directory, whose settings were checked when the blueprint was made.
+    """The tuned state of a LoRA model from a PEFT directory or hub name; its settings were checked with the blueprint.
 
     Raises:
         InputError: tensors are missing, left over, or of another shape.
     """
     _, tuned, _ = blueprint.abstract()
-    tensors = Path(directory) / ADAPTER_TENSORS
-    source = open_tensors(tensors if tensors.exists() else directory)
+    folder = local_weights(directory)
+    tensors = folder / ADAPTER_TENSORS
+    source = open_tensors(tensors if tensors.exists() else folder)
     return _read_state(source, tuned, _shardings(tuned, mesh), blueprint, f"adapter '{directory}'")
 
 
@@ -276,7 +278,8 @@ def _read_part(
 
     inner = tuple(slice(*bound) for bound in (bounds[1:] if name.is_stacked else bounds))
     if not name.is_stacked:
-        return np.array(name.read_part(reader(theirs[0]), inner, layer_shape), dtype=dtype)
+        # a view of a file becomes an array of its own; what was read anew is one
+        return np.require(name.read_part(reader(theirs[0]), inner, layer_shape), dtype, "W")
     first, last = bounds[0]
     filled = np.empty([stop - start for start, stop in bounds], dtype)
     for layer in range(first, last):

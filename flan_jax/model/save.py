@@ -33,6 +33,7 @@ from flan_jax.model.blueprint import blueprint_of, flat_parameters
 from flan_jax.model.load import Parts, create, read_adapter
 from flan_jax.model.parity import Parity, prove
 from flan_jax.model.peft import ADAPTER_CONFIG, ADAPTER_TENSORS
+from flan_jax.weights.hub import hub_name
 from flan_jax.weights.safetensors import write_tensors
 
 # Keys of a config.json that speak of the files it came with
@@ -128,10 +129,12 @@ def adapter_config(parts: Parts, config: Config) -> dict[str, Any]:
     Source: peft 0.21, tuners/lora/config.py.
     """
     lora = config.tuning.lora
+    base = hub_name(config.model.path) if config.model.path else None
     return {
         "peft_type": "LORA",
         "task_type": parts.family.peft_task,
-        "base_model_name_or_path": config.model.path or "",
+        "base_model_name_or_path": base.repo if base else config.model.path or "",
+        "revision": base.revision if base else None,
         "r": lora.rank,
         "lora_alpha": lora.alpha,
         "use_rslora": lora.scaling == "rslora",

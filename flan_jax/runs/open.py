@@ -41,6 +41,7 @@ def open_text(config: Config) -> Text:
     from flan_jax.text.chat import make_encoder
     from flan_jax.text.tokenizer import load_tokenizer
     from flan_jax.weights.architecture import read_architecture
+    from flan_jax.weights.hub import local_tokenizer
 
     model = config.model
     if model.architecture is not None:
@@ -54,7 +55,7 @@ def open_text(config: Config) -> Text:
     source = model.tokenizer or model.path
     if source is None:
         raise InputError("config: 'model.tokenizer' is not given and there are no weights to find one beside; give it")
-    tokenizer = load_tokenizer(source)
+    tokenizer = load_tokenizer(local_tokenizer(source))
     vocabulary = architecture.get("vocab_size", 0)
     if tokenizer.vocab_size > vocabulary:
         raise InputError(

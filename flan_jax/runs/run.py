@@ -19,7 +19,7 @@ from flan_jax.evaluate.protocol import Evaluation
 from flan_jax.model.load import create
 from flan_jax.model.parity import Parity
 from flan_jax.runs.answer import answer_all
-from flan_jax.runs.configs import read_run_or_config
+from flan_jax.runs.configs import open_run_or_config
 from flan_jax.runs.export import check_export, write_export
 from flan_jax.runs.measure import evaluation_tasks, make_evaluator
 from flan_jax.runs.model import check_model, open_model
@@ -43,10 +43,10 @@ class Run:
             settings: settings that differ from the file's, by dotted name: `**{"train.steps": 60}`.
 
         Raises:
-            InputError: no such config, or a setting is refused.
+            InputError: no such config, a setting is refused, or a hub name cannot be resolved.
         """
         words = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in settings.items()]
-        self._source = read_run_or_config(config, words)
+        self._source = open_run_or_config(config, words)
         self._say = say
         self.config = self._source.config
 
