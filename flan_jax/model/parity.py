@@ -12,7 +12,6 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from flan_jax.model.load import Parts, merge_module
-from flan_jax.model.nn.likelihood import token_logits
 
 # Largest logit difference that rounding to the written type explains, relative to the largest logit
 _ROUNDING = {"float32": 1e-3, "bfloat16": 0.1}
@@ -114,4 +113,4 @@ def _run(
 ) -> jax.Array:
     module = merge_module(graphdef, tuned, frozen)
     # whole on every device, so that the host reads them from its own
-    return jax.lax.with_sharding_constraint(token_logits(module.hidden(batch), module.head()), whole)
+    return jax.lax.with_sharding_constraint(module.logits(module.hidden(batch)), whole)

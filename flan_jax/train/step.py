@@ -105,7 +105,9 @@ def make_train_step(
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         model = merge_module(graphdef, tuned, frozen)
         hidden = model.hidden(batch, dropout_key=key)
-        found = cross_entropy(hidden, model.head(), batch["targets"], batch["weights"], chunk=chunk, groups=groups)
+        found = cross_entropy(
+            hidden, model.head(), batch["targets"], batch["weights"], logits=model.logits, chunk=chunk, groups=groups
+        )
         return found.loss_sum, {
             "loss": found.loss_sum,
             "weight": found.weight_sum,

@@ -12,7 +12,6 @@ import numpy as np
 from flan_jax.config import MeshConfig
 from flan_jax.config_file import parse_config
 from flan_jax.model.load import Parts, create, merge_module
-from flan_jax.model.nn.likelihood import token_logits
 from flan_jax.parallel.mesh import make_mesh
 from flan_jax.weights.safetensors import write_tensors
 
@@ -40,7 +39,7 @@ def logits_of(parts: Parts, batch: dict[str, Any], mesh=None) -> np.ndarray:
 @partial(jax.jit, static_argnums=0)
 def _logits(graphdef, tuned, frozen, batch):
     module = merge_module(graphdef, tuned, frozen)
-    return token_logits(module.hidden(batch), module.head())
+    return module.logits(module.hidden(batch))
 
 
 def model_directory(directory: Path, settings: dict[str, Any], tensors: dict[str, np.ndarray], **layout: Any) -> Path:

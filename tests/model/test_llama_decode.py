@@ -8,7 +8,6 @@ import pytest
 from building import LLAMA, parts_of
 
 from flan_jax.model.load import merge_module
-from flan_jax.model.nn.likelihood import token_logits
 from flan_jax.text.tokenizer import load_tokenizer
 
 NEW = 6
@@ -24,14 +23,14 @@ def left_padded(ids: np.ndarray, padding: list[int]) -> dict[str, np.ndarray]:
 def start(graphdef, tuned, frozen, prompt, *, steps):
     module = merge_module(graphdef, tuned, frozen)
     hidden, state = module.start_decode(prompt, max_new_tokens=steps)
-    return token_logits(hidden, module.head()), state
+    return module.logits(hidden), state
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=3, compiler_options=FAST_COMPILE)
 def step(graphdef, tuned, frozen, state, tokens):
     module = merge_module(graphdef, tuned, frozen)
     hidden, state = module.decode_step(state, tokens)
-    return token_logits(hidden, module.head()), state
+    return module.logits(hidden), state
 
 
 def decoded_logits(parts, prompt, following) -> np.ndarray:
@@ -51,7 +50,7 @@ def test_cached_steps_equal_the_whole_row(strict_types):
     padding = [0, 4, 8]
     found = decoded_logits(parts, left_padded(ids[:, :9], padding), ids[:, 9:])
     module = merge_module(parts.graphdef, parts.tuned, parts.frozen)
-    logits = jax.jit(lambda batch: token_logits(module.hidden(batch), module.head()), compiler_options=FAST_COMPILE)
+    logits = jax.jit(lambda batch: module.logits(module.hidden(batch)), compiler_options=FAST_COMPILE)
     for row, pad in enumerate(padding):
         # the whole row, its padding moved to the end, where nothing sees it
         real = np.concatenate([ids[row, pad:], np.zeros(pad, np.int32)])[None]

@@ -89,7 +89,9 @@ def test_packed_gradients_equal_unpacked() -> None:
         model = merge_module(run.parts.graphdef, tuned, run.parts.frozen)
         batch = {name: jnp.asarray(x) for name, x in batch.items()}
         states = model.hidden(batch)
-        return cross_entropy(states, model.head(), batch["targets"], batch["weights"], chunk=8, groups=1).loss_sum
+        return cross_entropy(
+            states, model.head(), batch["targets"], batch["weights"], logits=model.logits, chunk=8, groups=1
+        ).loss_sum
 
     (one, one_gradients), (other, other_gradients) = [
         jax.jit(jax.value_and_grad(summed))(run.parts.tuned, batch) for batch in (packed, unpacked)
