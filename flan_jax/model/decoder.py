@@ -136,7 +136,7 @@ class Block(nnx.Module):
 
 
 class Llama(nnx.Module):
-    """A Llama decoder: `hidden` for losses and scores, `start_decode` and `decode_step` to generate, `logits` for all."""
+    """A Llama decoder; `hidden` for losses and scores, `start_decode` and `decode_step` for text, all `logits`."""
 
     kind = "decoder"
 

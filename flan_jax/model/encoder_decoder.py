@@ -246,7 +246,7 @@ class Stack(nnx.Module):
 
 
 class T5(nnx.Module):
-    """A T5 encoder-decoder: `hidden` for losses and scores, `start_decode` and `decode_step` to generate, `logits` for all."""
+    """A T5 encoder-decoder; `hidden` for losses and scores, `start_decode` and `decode_step` for text, all `logits`."""
 
     kind = "encoder_decoder"
 

@@ -76,11 +76,6 @@ class Parts:
         return replace(self, blueprint=blueprint, graphdef=blueprint.abstract()[0])
 
 
-def merge_module(graphdef: nnx.GraphDef[nnx.Module], tuned: nnx.State, frozen: nnx.State) -> Any:
-    """The module, with the methods of its family."""
-    return nnx.merge(graphdef, tuned, frozen)
-
-
 def create(config: Config, mesh: Mesh, *, vocabulary: int | None = None) -> Parts:
     """The model of a config, its arrays on the mesh in their sharding.
 

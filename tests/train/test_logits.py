@@ -20,6 +20,7 @@ from flan_jax.model.decoder import Llama
 from flan_jax.model.encoder_decoder import T5
 from flan_jax.model.load import Parts, create
 from flan_jax.parallel.mesh import place_batch
+from flan_jax.train.objectives.sft import SFT
 from flan_jax.train.state import init_state
 from flan_jax.train.step import StepSettings, make_train_step
 
@@ -86,7 +87,9 @@ def test_training_takes_the_models_logits(architecture, tuning, shape) -> None:
 
     settings = StepSettings(0, 1, False, NUM_TASKS)
     optimizer = optax.sgd(1.0)
-    step = make_train_step(parts.graphdef, parts.tuned, parts.frozen, optimizer, lambda _: 1.0, settings, mesh)
+    step = make_train_step(
+        parts.graphdef, parts.tuned, parts.frozen, optimizer, lambda _: 1.0, settings, mesh, objective=SFT
+    )
     state = init_state(jax.tree.map(jnp.copy, parts.tuned), optimizer, mesh)
     with jax.set_mesh(mesh):
         after, metrics = step(state, parts.frozen, place_batch(batch, mesh, ROWS))
