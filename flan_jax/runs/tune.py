@@ -85,7 +85,7 @@ def tune(
 
     #### what is planned, and where the run stands
     plan = make_plan(config, prepared.train, prepared.resolved.mixture)
-    made_from = fingerprints(config, text, prepared)
+    made_from = fingerprints(config, text, prepared, parts)
     with Checkpoints(checkpoints_dir(config), config=config, fingerprints=made_from) as checkpoints:
         restored, damaged = checkpoints.restore_latest(abstract_state(parts.tuned, optimizer, mesh))
         for damage in damaged:
