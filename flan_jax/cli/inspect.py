@@ -29,7 +29,7 @@ def run(source: ConfigFile, *, rows: int) -> None:
     start_jax(config)
     console = make_console()
     text = open_text(config)
-    blueprint, mesh = check_model(config)
+    blueprint, mesh = check_model(config, text)
     prepared = ensure_prepared(config, text, resolve_run(config))
     console.print(Rule("config", align="left"), Syntax(config.to_yaml(), "yaml", background_color="default"))
     plan = make_plan(config, prepared.train, prepared.resolved.mixture)

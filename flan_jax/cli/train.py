@@ -27,9 +27,9 @@ def run(source: ConfigFile) -> None:
     start_jax(config)
     console = make_console(quiet=not is_main())
     text = open_text(config)
-    _, mesh = check_model(config)
+    blueprint, mesh = check_model(config, text)
     prepared = ensure_prepared(config, text, resolve_run(config))
-    parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
+    parts = create(config, mesh, blueprint)
     evaluate = None
     if config.evaluation.every_steps is not None:
         evaluate = loop_evaluator(config, text, prepared, parts, mesh)

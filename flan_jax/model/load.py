@@ -28,8 +28,8 @@ from jax.sharding import Mesh, NamedSharding
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.model.blueprint import Blueprint, blueprint_of, check_vocabulary, flat_parameters
-from flan_jax.model.family import Architecture, Family
+from flan_jax.model.blueprint import Blueprint, blueprint_of, flat_parameters
+from flan_jax.model.family import Architecture, Family, describe
 from flan_jax.model.names import Name
 from flan_jax.model.peft import ADAPTER_TENSORS
 from flan_jax.parallel.mesh import sharding_for
@@ -51,14 +51,14 @@ class Parts:
         tuned: what is trained, float32.
         frozen: what is not, in its storage type; empty in full tuning.
         blueprint: what it was built from.
-        settings: the architecture in Hugging Face's form, as it was read.
+        source: the files that the base was read from; none: it was drawn.
     """
 
     graphdef: nnx.GraphDef[nnx.Module]
     tuned: nnx.State
     frozen: nnx.State
     blueprint: Blueprint
-    settings: Mapping[str, Any]
+    source: TensorSource | None
 
     @property
     def architecture(self) -> Architecture:
@@ -77,39 +77,32 @@ class Parts:
         return replace(self, blueprint=blueprint, graphdef=blueprint.abstract()[0])
 
 
-def merge_module(graphdef: nnx.GraphDef[nnx.Module], tuned: nnx.State, frozen: nnx.State) -> Any:
-    """The module, with the methods of its family."""
-    return nnx.merge(graphdef, tuned, frozen)
-
-
-def create(config: Config, mesh: Mesh, *, vocabulary: int | None = None) -> Parts:
+def create(config: Config, mesh: Mesh, blueprint: Blueprint | None = None) -> Parts:
     """The model of a config, its arrays on the mesh in their sharding.
 
     Args:
         config: sections `model`, `tuning` and `run.seed` are read.
         mesh: of data, fsdp and tensor axes.
-        vocabulary: token ids the tokenizer makes (largest id + 1); none: not checked.
+        blueprint: of this config, where it was made before.
 
     Raises:
-        InputError: no weights and no architecture given, an unknown family, a tokenizer larger than the embedding, a
-            dimension that does not divide, a LoRA target that matches nothing, tensors missing, left over or of
-            another shape, or an adapter that disagrees with the config.
+        InputError: no weights and no architecture given, an unknown family, a dimension that does not divide, a LoRA
+            target that matches nothing, tensors missing, left over or of another shape, or an adapter that disagrees
+            with the config.
     """
-    blueprint, settings = blueprint_of(config)
-    if vocabulary is not None:
-        check_vocabulary(blueprint.architecture, vocabulary)
+    blueprint = blueprint or blueprint_of(config, describe(config.model))
     graphdef, tuned, frozen = blueprint.abstract()
     shardings = tuple(_shardings(state, mesh) for state in (tuned, frozen))
     key = jax.random.key(config.run.seed)
     path, adapter = config.model.path, config.tuning.lora.adapter if blueprint.lora else None
-    if path is not None:
-        source = open_tensors(path)
+    source = None if path is None else open_tensors(path)
+    if source is not None:
         base = frozen if blueprint.lora else tuned
         where = f"weights '{path}'"
         _check_tied(source, blueprint, where)
         base = _read_state(source, base, shardings[1 if blueprint.lora else 0], blueprint, where)
         if not blueprint.lora:
-            return Parts(graphdef, base, frozen, blueprint, settings)
+            return Parts(graphdef, base, frozen, blueprint, source)
         frozen = base
     else:
         frozen = _new(lambda key: blueprint.split(key)[2], frozen, shardings[1], mesh)(key)
@@ -118,7 +111,7 @@ def create(config: Config, mesh: Mesh, *, vocabulary: int | None = None) -> Part
     else:
         # the base's own values are unused under this jit, so XLA drops them
         tuned = _new(lambda key: blueprint.split(key)[1], tuned, shardings[0], mesh)(key)
-    return Parts(graphdef, tuned, frozen, blueprint, settings)
+    return Parts(graphdef, tuned, frozen, blueprint, source)
 
 
 def read_adapter(blueprint: Blueprint, directory: str | Path, mesh: Mesh) -> nnx.State:
@@ -134,10 +127,10 @@ def read_adapter(blueprint: Blueprint, directory: str | Path, mesh: Mesh) -> nnx
     return _read_state(source, tuned, _shardings(tuned, mesh), blueprint, f"adapter '{directory}'")
 
 
-def base_fingerprint(config: Config) -> str:
-    """SHA-256 of what the weights start from: the files' bytes, or architecture and seed of random ones."""
-    if config.model.path is not None:
-        return open_tensors(config.model.path).fingerprint
+def base_fingerprint(config: Config, source: TensorSource | None) -> str:
+    """SHA-256 of what the weights start from: the bytes of their files, or architecture and seed of random ones."""
+    if source is not None:
+        return source.fingerprint
     origin = json.dumps([config.model.architecture, config.run.seed], sort_keys=True)
     return hashlib.sha256(origin.encode()).hexdigest()
 

@@ -73,7 +73,7 @@ def export_peft(
         write_json(folder / ADAPTER_CONFIG, adapter_config(parts, config))
         adapter = config.tuning.lora.model_copy(update={"adapter": str(folder)})
         reload = config.model_copy(update={"tuning": config.tuning.model_copy(update={"lora": adapter})})
-        blueprint, _ = blueprint_of(reload)
+        blueprint = blueprint_of(reload, parts.blueprint.description)
         again = replace(parts, tuned=read_adapter(blueprint, folder, mesh))
         parity = prove(parts, again, mesh, prompts, form="peft", dtype="float32")
         _finish(folder, parity, add_files)
@@ -113,7 +113,7 @@ def export_huggingface(
     base = parts.frozen if parts.blueprint.lora else parts.tuned
     with _new_folder(out, prompts) as folder:
         write_tensors(folder, _tensors(parts, base, mesh, dtype=dtype), max_shard_bytes=max_shard_bytes)
-        kept = {key: value for key, value in parts.settings.items() if key not in _OF_THE_ORIGIN}
+        kept = {key: value for key, value in parts.blueprint.description.settings.items() if key not in _OF_THE_ORIGIN}
         write_json(folder / "config.json", {**kept, **parts.architecture.to_hf(), "dtype": dtype})
         model = config.model.model_copy(update={"path": str(folder), "architecture": None})
         tuning = config.tuning.model_copy(update={"method": "full"})

@@ -83,8 +83,8 @@ class Run:
             InputError, NotFiniteError, StoppedError: as `flan-jax train`.
         """
         start_jax(self.config)
-        _, mesh = check_model(self.config)
-        parts = create(self.config, mesh, vocabulary=self.text.tokenizer.vocab_size)
+        blueprint, mesh = check_model(self.config, self.text)
+        parts = create(self.config, mesh, blueprint)
         evaluate = None
         if self.config.evaluation.every_steps is not None:
             evaluate = loop_evaluator(self.config, self.text, self.prepared, parts, mesh)
