@@ -168,8 +168,8 @@ def test_transformers_loads_what_is_saved(tmp_path: Path, kind: str):
         ("tokenizer.json", "{", "is no tokenizer.json that can be read"),
         ("tokenizer.json", '{"model": {"type": "magic"}}', "is no tokenizer.json that can be read"),
         ("tokenizer.model", "no protocol buffer", "is no SentencePiece model"),
-        ("tokenizer.model", "", "holds no pieces"),
-        ("tokenizer_config.json", "[]", "the folder holds none of tokenizer.json"),
+        ("tokenizer.model", "", "is no SentencePiece model"),
+        ("tokenizer_config.json", "{}", "the folder holds none of tokenizer.json"),
         ("model.gguf", "", "to use model.gguf, give the file itself"),
     ],
 )
