@@ -30,7 +30,6 @@ SPARSE = {
         "num_key_value_heads": None,
         "head_dim": None,
         "rope_scaling": None,
-        "rms_norm_eps": None,
     },
     "llama of 4.x": {**LLAMA, "num_key_value_heads": 2, "rope_theta": 500000.0, "torch_dtype": "bfloat16"},
     "llama of 4.x, scaled": {**LLAMA, "rope_scaling": {"type": "linear", "factor": 2.0}, "mlp_bias": True},
