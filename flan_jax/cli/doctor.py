@@ -14,16 +14,8 @@ from rich.table import Table
 from flan_jax.report.console import make_console
 
 BASE = (
-    "flan-jax",
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "numpy",
-    "transformers",
-    "tokenizers",
-    "array-record",
+    *("flan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "array-record"),
+    *("tokenizers", "transformers", "safetensors", "huggingface-hub"),
 )
 OPTIONAL = (
     ("seqio", "full", "SeqIO tasks and mixtures as sources, ours as SeqIO's"),

@@ -37,7 +37,7 @@ from flan_jax.weights.hub import hub_name
 from flan_jax.weights.safetensors import write_tensors
 
 # Keys of a config.json that speak of the files it came with
-_OF_THE_ORIGIN = ("torch_dtype", "dtype", "quantization_config", "transformers_version", "_name_or_path")
+_OF_THE_ORIGIN = ("torch_dtype", "dtype", "quantization_config", "transformers_version", "_name_or_path", "auto_map")
 
 
 def export_peft(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,32 @@ def read_architecture(path: str | Path) -> dict[str, Any]:
     if "model_type" not in architecture:
         raise InputError(f"model '{path}': {config_path} has no 'model_type'; give a Hugging Face model directory")
     return architecture
+
+
+def with_defaults(kind: str, settings: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """`settings` without nulls, and of `keys` what they leave out, as transformers' configuration class has it.
+
+    What a config.json states is taken as it stands: the class rewrites some of it (T5's tie_word_embeddings) and has
+    no sentence of ours for what is wrong. Nor is it imported, for a second or more, where nothing is left out.
+
+    Args:
+        kind: `model_type`; the class is transformers' own, whatever `auto_map` says.
+        settings: in the form of a config.json, keys of transformers 4 or 5.
+        keys: to be filled in; `rope_theta` stands in `rope_parameters` in the class.
+    """
+    stated = {key: value for key, value in settings.items() if value is not None}
+    left_out = [key for key in keys if key not in stated]
+    return stated | ({key: _defaults(kind)[key] for key in left_out} if left_out else {})
+
+
+@lru_cache
+def _defaults(kind: str) -> dict[str, Any]:
+    # its advice to install PyTorch, which nothing here needs
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    from transformers import AutoConfig
+
+    settings = AutoConfig.for_model(kind).to_dict()
+    return {**settings, **(settings.get("rope_parameters") or {})}
 
 
 def _gguf_architecture(file: GgufFile) -> dict[str, Any]:

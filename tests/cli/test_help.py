@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-HEAVY = ("jax", "tensorflow", "transformers", "torch", "seqio", "orbax", "numpy")
+LIBRARIES = ("jax", "tensorflow", "transformers", "seqio", "huggingface_hub", "httpx2")
+HEAVY = ("jax", "tensorflow", "transformers", "torch", "seqio", "orbax", "numpy", "huggingface_hub", "safetensors")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["tasks", "--help"], ["train", "--help"]])
@@ -28,7 +29,7 @@ def test_tasks_are_listed_without_tensorflow_or_jax():
     script = (
         "import sys; from flan_jax.cli import main; sys.argv = ['flan-jax', 'tasks', 'list']\n"
         "try: main()\n"
-        "finally: print('LOADED', [n for n in ('jax', 'tensorflow', 'transformers', 'seqio') if n in sys.modules])"
+        f"finally: print('LOADED', [name for name in {LIBRARIES} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.rstrip().endswith("LOADED []"), done.stdout + done.stderr

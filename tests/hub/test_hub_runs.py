@@ -84,10 +84,14 @@ def test_an_adapter_and_a_tokenizer_of_the_hub_start_a_run(flan_jax, hub: Hub, t
     assert (settings["base_model_name_or_path"], settings["revision"]) == ("org/tiny", commit)
 
 
-def test_a_refusal_is_one_sentence(flan_jax, tmp_path: Path):
-    for setting in ("model.path", "model.tokenizer", "tuning.lora.adapter"):
-        refused = flan_jax("train", "toy_llama", *MODEL, "tuning.method=lora", f"{setting}=org/nowhere")
-        assert refused.returncode == 2
-        assert refused.stderr.startswith("error: 'org/nowhere': no file or folder here, and as a hub name")
-        assert len(refused.stderr.splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+@pytest.mark.parametrize("setting", ["model.path", "model.tokenizer", "tuning.lora.adapter"])
+def test_a_refusal_is_one_sentence(tmp_path: Path, setting: str):
+    words = ["train", "toy_llama", "model.architecture=null", f"{setting}=org/nowhere"]
+    with serving(Hub()) as hub:
+        settings = environment(hub, tmp_path / "home")
+        command = [sys.executable, "-m", "flan_jax", *words]
+        refused = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: 'org/nowhere': no file or folder here, and as a hub name")
+    assert len(refused.stderr.splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"home"}

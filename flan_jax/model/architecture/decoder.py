@@ -8,6 +8,12 @@ from typing import Any, ClassVar, Literal
 
 from flan_jax.errors import InputError
 from flan_jax.model.architecture.rotary import Rotary
+from flan_jax.weights.architecture import with_defaults
+
+_MAY_BE_LEFT_OUT = (
+    *("hidden_act", "rms_norm_eps", "tie_word_embeddings", "attention_bias", "mlp_bias", "initializer_range"),
+    "max_position_embeddings",
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,14 @@ class LlamaArchitecture:
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any]) -> LlamaArchitecture:
-        """Reads the keys of a Hugging Face config.json; defaults are transformers' own.
+        """Reads the keys of a Hugging Face config.json; what it leaves out is transformers' default.
 
         Raises:
             InputError: a size is missing or no positive integer, heads do not group, or the activation is not SiLU.
         """
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        theta = () if "rope_theta" in rope else ("rope_theta",)
+        config = with_defaults("llama", config, (*_MAY_BE_LEFT_OUT, *theta))
         size = _sizes(config)
         heads = size("num_attention_heads")
         kv_heads = size("num_key_value_heads", heads)
@@ -45,7 +54,7 @@ class LlamaArchitecture:
             raise InputError(
                 f"config.json: 'num_attention_heads' ({heads}) must be a multiple of 'num_key_value_heads' ({kv_heads})"
             )
-        if config.get("hidden_act", "silu") != "silu":
+        if config["hidden_act"] != "silu":
             raise InputError(f"config.json: 'hidden_act' must be 'silu' for Llama, found {config['hidden_act']!r}")
         width = size("hidden_size")
         head_dim = size("head_dim", width // heads)
@@ -59,13 +68,13 @@ class LlamaArchitecture:
             heads=heads,
             kv_heads=kv_heads,
             head_dim=head_dim,
-            epsilon=float(config.get("rms_norm_eps", 1e-6)),
+            epsilon=float(config["rms_norm_eps"]),
             rotary=Rotary.from_hf(config),
-            is_tied=bool(config.get("tie_word_embeddings", False)),
-            attention_bias=bool(config.get("attention_bias", False)),
-            mlp_bias=bool(config.get("mlp_bias", False)),
-            stddev=float(config.get("initializer_range", 0.02)),
-            max_length=size("max_position_embeddings", 2048),
+            is_tied=bool(config["tie_word_embeddings"]),
+            attention_bias=bool(config["attention_bias"]),
+            mlp_bias=bool(config["mlp_bias"]),
+            stddev=float(config["initializer_range"]),
+            max_length=size("max_position_embeddings"),
         )
 
     def to_hf(self) -> dict[str, Any]:

@@ -10,20 +10,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from flan_jax.errors import InputError
+from flan_jax.weights.architecture import with_defaults
 
-# What a key means when a config.json leaves it out. Source: transformers 5.23, models/t5/configuration_t5.py, T5Config.
-_LEFT_OUT: Mapping[str, Any] = {
-    "relative_attention_num_buckets": 32,
-    "relative_attention_max_distance": 128,
-    "dropout_rate": 0.1,
-    "layer_norm_epsilon": 1e-6,
-    "initializer_factor": 1.0,
-    "feed_forward_proj": "relu",
-    "pad_token_id": 0,
-    "eos_token_id": 1,
-}
+_MAY_BE_LEFT_OUT = (
+    *("relative_attention_num_buckets", "relative_attention_max_distance", "dropout_rate", "layer_norm_epsilon"),
+    *("initializer_factor", "feed_forward_proj", "tie_word_embeddings", "pad_token_id", "eos_token_id"),
+)
 _REQUIRED = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")
-# feed_forward_proj → (activation, gated); 'gated-gelu' means the tanh form, whatever its name says (same source)
+# feed_forward_proj → (activation, gated); 'gated-gelu' means the tanh form, whatever its name says (transformers 5.24,
+# models/t5/configuration_t5.py)
 _ACTIVATIONS = {
     "relu": ("relu", False),
     "gated-gelu": ("gelu_tanh", True),
@@ -60,7 +55,7 @@ class T5Architecture:
 
     @classmethod
     def from_hf(cls, settings: Mapping[str, Any]) -> T5Architecture:
-        """The architecture that a Hugging Face `config.json` describes.
+        """The architecture that a Hugging Face `config.json` describes; what it leaves out is transformers' default.
 
         Raises:
             InputError: a size is missing or not positive, or the activation is not known.
@@ -68,7 +63,7 @@ class T5Architecture:
         for key in _REQUIRED:
             if not isinstance(settings.get(key), int) or settings[key] < 1:
                 raise InputError(f"T5 config: '{key}' must be a positive integer, found {settings.get(key)!r}")
-        full = {**_LEFT_OUT, **{key: value for key, value in settings.items() if value is not None}}
+        full = with_defaults("t5", settings, _MAY_BE_LEFT_OUT)
         projection = full["feed_forward_proj"]
         if projection not in _ACTIVATIONS:
             allowed = ", ".join(_ACTIVATIONS)
@@ -76,7 +71,7 @@ class T5Architecture:
         activation, is_gated = _ACTIVATIONS[projection]
         # T5 1.0 ties and scales, 1.1 does neither, and one key says both: tie_word_embeddings. transformers 5 writes it
         # as true for every T5 and tells 1.1 by scale_decoder_outputs (configuration_t5.py, __post_init__).
-        is_tied = full.get("scale_decoder_outputs", full.get("tie_word_embeddings", True))
+        is_tied = full.get("scale_decoder_outputs", full["tie_word_embeddings"])
         eos_token_id = full["eos_token_id"]
         return cls(
             vocabulary=full["vocab_size"],

@@ -40,13 +40,13 @@ class Rotary:
 
     @classmethod
     def from_hf(cls, architecture: Mapping[str, Any]) -> Rotary:
-        """Reads `rope_theta` and `rope_scaling`, or `rope_parameters` as transformers 5 writes them.
+        """Reads `rope_theta` and `rope_scaling`, or `rope_parameters` as transformers 5 writes them; theta is stated.
 
         Raises:
             InputError: the kind is not one of `KINDS`, or a number it needs is missing.
         """
         found = dict(architecture.get("rope_parameters") or architecture.get("rope_scaling") or {})
-        theta = found.pop("rope_theta", None) or architecture.get("rope_theta") or 10000.0
+        theta = found.pop("rope_theta", None) or architecture["rope_theta"]
         kind = found.pop("rope_type", None) or found.pop("type", None) or "default"
         if kind not in KINDS:
             raise InputError(f"config.json: rope type '{kind}' is not supported; allowed: {', '.join(KINDS)}")
