@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from flan_jax.report.progress import ProgressReport, duration
+from flan_jax.report.progress import ProgressReport, duration, named_numbers
 
 
 def test_lines_where_there_is_no_terminal():
@@ -11,7 +11,7 @@ def test_lines_where_there_is_no_terminal():
     with ProgressReport("train", 1000, console=console, done=200, clock=lambda: now[0]) as progress:
         for _ in range(8):
             now[0] += 15
-            progress.advance(100, {"loss": 2.3456, "tokens/s": 12345.6})
+            progress(100, named_numbers({"loss": 2.3456, "tokens/s": 12345.6}))
     text = console.file.getvalue()
     assert text.splitlines() == [
         "train 400/1,000  loss 2.35  tokens/s 12,346  1 min 30 s left",
@@ -24,8 +24,8 @@ def test_lines_where_there_is_no_terminal():
 def test_bar_on_a_terminal():
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
     with ProgressReport("evaluate", 10, console=console) as progress:
-        progress.advance(4)
-        progress.advance(6, {"loss": 0.5})
+        progress(4)
+        progress(6, "loss 0.5")
     text = console.file.getvalue()
     assert "10/10" in text
     assert "loss 0.5" in text
