@@ -44,7 +44,9 @@ def run(specs: Sequence[TaskSpec], *, num_records: int, by_task: bool) -> None:
     if failed:
         raise InputError(f"tasks check: {failed} of {len(checks)} tasks failed ({took}); what is wrong stands above")
     num_clusters = len({check.cluster for check in checks})
-    console.print(f"{counted(len(checks), 'task')} in {counted(num_clusters, 'cluster')} passed: {took}")
+    console.print(
+        f"{counted(len(checks), 'task')} in {counted(num_clusters, 'cluster')} passed: {took}", highlight=False
+    )
 
 
 def _table(checks: Iterable[TaskCheck], *, by_task: bool) -> Table:

@@ -39,7 +39,7 @@ class Batches:
         config: str | Path | Config | RunData,
         *,
         position: Mapping[str, Any] | None = None,
-        share: tuple[int, int] = (0, 1),
+        process: tuple[int, int] = (0, 1),
         say: Say = silent,
         progress: ShownBy = "auto",
         **settings: Any,
@@ -49,15 +49,15 @@ class Batches:
         Args:
             config: as of `RunData`; or a `RunData` or `Run`, which has say, progress and settings of its own.
             position: go on after the batch that had it (`Batches.position`); none: from the start.
-            share: (i, n): the rows of the i-th of n processes, from 0, in equal parts. All of them together are the
+            process: (i, n): the rows of the i-th of n processes, from 0, in equal parts. All of them together are the
                 batch of one process, and a position is the same for all.
             say: as of `RunData`.
             progress: as of `RunData`.
             settings: settings that differ from the file's, by dotted name: `**{"batch.rows": 32}`.
 
         Raises:
-            InputError: no such config, a setting is refused, the data cannot be prepared, `share` does not divide the
-                rows, or the position is of other data.
+            InputError: no such config, a setting is refused, the data cannot be prepared, `process` does not divide
+                the rows, or the position is of other data.
         """
         if isinstance(config, RunData):
             assert not settings, "a RunData has its settings already"
@@ -70,7 +70,7 @@ class Batches:
         self._loader = Loader(
             plan,
             self.data.prepared.train,
-            rows=_rows_of(share, plan.rows),
+            rows=_rows_of(process, plan.rows),
             position=self._position,
             workers=self.data.config.data.workers,
             decoder_start_id=_decoder_start_id(self.data.text),
@@ -112,13 +112,13 @@ class Batches:
         self._loader.close()
 
 
-def _rows_of(share: tuple[int, int], num_rows: int) -> slice:
-    index, count = share
+def _rows_of(process: tuple[int, int], num_rows: int) -> slice:
+    index, count = process
     if not 0 <= index < count:
-        raise InputError(f"share {share}: must be (i, n), the i-th of n processes counted from 0")
+        raise InputError(f"process {process}: must be (i, n), the i-th of n processes counted from 0")
     if num_rows % count:
         raise InputError(
-            f"share {share}: batches of {num_rows} rows do not divide over {count} processes; set batch.rows to a "
+            f"process {process}: batches of {num_rows} rows do not divide over {count} processes; set batch.rows to a "
             f"multiple of {count}"
         )
     part = num_rows // count

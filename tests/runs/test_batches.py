@@ -69,20 +69,20 @@ def test_a_position_goes_on_bit_for_bit(run: Run):
         Batches(run.config.model_copy(update={"run": run.config.run.model_copy(update={"seed": 5})}), position=position)
 
 
-def test_shares_of_several_processes_are_the_rows_of_one(run: Run):
-    with Batches(run) as whole, Batches(run, share=(0, 2)) as first, Batches(run, share=(1, 2)) as second:
+def test_parts_of_several_processes_are_the_rows_of_one(run: Run):
+    with Batches(run) as whole, Batches(run, process=(0, 2)) as first, Batches(run, process=(1, 2)) as second:
         for batch, upper, lower in zip(take(whole, 6), take(first, 6), take(second, 6), strict=True):
             assert_same(batch, {name: np.concatenate([upper[name], lower[name]]) for name in batch})
         assert first.position == second.position == whole.position
 
 
 @pytest.mark.parametrize(
-    ("share", "sentence"),
+    ("process", "sentence"),
     [((2, 2), r"must be \(i, n\)"), ((-1, 2), r"must be \(i, n\)"), ((0, 3), "set batch.rows to a multiple of 3")],
 )
-def test_shares_that_are_none_are_refused(tmp_path: Path, share: tuple[int, int], sentence: str):
+def test_processes_that_cannot_be_are_refused(tmp_path: Path, process: tuple[int, int], sentence: str):
     with pytest.raises(InputError, match=sentence):
-        Batches("toy_llama", share=share, progress=None, **{"run.dir": str(tmp_path / "run")})
+        Batches("toy_llama", process=process, progress=None, **{"run.dir": str(tmp_path / "run")})
 
 
 def test_an_epoch_draws_as_many_examples_as_there_are(run: Run):
