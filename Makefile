@@ -6,12 +6,13 @@ VENV := .venv-$(VERSION)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(EXTRAS)
 
-.PHONY: help env quickstart test slow lint types contract check wheel bench clean
+.PHONY: help env quickstart test slow lint types contract docs check wheel bench clean
 
 help:
 	@echo "make quickstart   measure, tune, measure again and export a real 135M model on this machine"
 	@echo "make test         the tests (make test PYTHON=python3.12 for another interpreter)"
-	@echo "make check        tests, lint, types and the import contract, as CI runs them"
+	@echo "make check        tests, lint, types, docs and the import contract, as CI runs them"
+	@echo "make docs         the pages of docs/ and the reference of the Python API, into build/docs"
 	@echo "make bench        the benchmark of the training step and the decoder"
 
 $(VENV)/.made:
@@ -46,10 +47,14 @@ types: env
 contract: env
 	$(BIN)/lint-imports
 
+docs: env
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning docs build/docs
+	@echo "open build/docs/index.html"
+
 wheel: env
 	$(BIN)/python -m build --wheel --outdir dist .
 
-check: lint contract types test slow
+check: lint contract types docs test slow
 
 bench: env
 	$(BIN)/python benchmarks/step.py

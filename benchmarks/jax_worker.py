@@ -18,6 +18,7 @@ from flan_jax.generate.decoder import Decoder
 from flan_jax.generate.sampling import GREEDY
 from flan_jax.model.load import create
 from flan_jax.parallel.mesh import make_mesh, place_batch
+from flan_jax.train.objectives import OBJECTIVES
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import init_state
 from flan_jax.train.step import StepSettings, make_train_step
@@ -45,7 +46,7 @@ class Worker:
             self.state = init_state(self.parts.tuned, optimizer, self.mesh)
             step = make_train_step(
                 self.parts.graphdef, self.parts.tuned, self.parts.frozen, optimizer, schedule,
-                StepSettings.from_config(config, 1, has_dropout=False), self.mesh,
+                StepSettings.from_config(config, 1, has_dropout=False), self.mesh, objective=OBJECTIVES["sft"],
             )  # fmt: skip
             self.step = step
 

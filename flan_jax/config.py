@@ -45,8 +45,10 @@ class RunConfig(Section):
 class ModelConfig(Section):
     """The pretrained model and how it computes."""
 
-    path: str | None = fixed(None, "Hugging Face model directory, or a .gguf file; none with `architecture`.")
-    tokenizer: str | None = fixed(None, "Tokenizer directory or file; none: beside the weights.")
+    path: str | None = fixed(
+        None, "Model folder, .gguf file, or hub name org/name[@revision]; none with `architecture`."
+    )
+    tokenizer: str | None = fixed(None, "Tokenizer folder, file or hub name; none: beside the weights.")
     architecture: dict[str, Any] | None = fixed(
         None, "Settings in the form of a Hugging Face config.json, to start from random weights."
     )
@@ -77,7 +79,7 @@ class LoraConfig(Section):
     targets: tuple[str, ...] = fixed(
         ("all-linear",), "Projections that get an adapter, by our name or Hugging Face's; all-linear: every one."
     )
-    adapter: str | None = fixed(None, "PEFT adapter directory to start from; none: a fresh adapter.")
+    adapter: str | None = fixed(None, "PEFT adapter folder or hub name to start from; none: a fresh adapter.")
 
 
 class TuningConfig(Section):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ABSENT = ("tensorflow", "tensorflow_datasets", "seqio", "torch", "transformers")
+ABSENT = ("tensorflow", "tensorflow_datasets", "seqio", "torch")
 PACKAGED = ("pyproject.toml", "README.md", "flan_jax", "tasks", "configs")
 TASKS = """
 from flan_jax.data.registry import FileSource, HubSource, TaskSpec, Template, add_task

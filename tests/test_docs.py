@@ -1,7 +1,7 @@
-"""The pages under docs/: what they name exists, and what they tell to run runs.
+"""The README and the pages under docs/: what they name and link exists, and what they tell to run runs.
 
 A code block whose opening line names a file (```yaml support.yaml) is written to that file in an empty folder; a block
-of `console` is run there, in order.
+of `console` is run there, in order. `make docs` checks the links of docs/ too, as its site has them.
 """
 
 import os
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import typer.main
@@ -20,8 +21,11 @@ from flan_jax.config import Config, fields
 from flan_jax.config_file import load_config
 from flan_jax.data import registry
 
-DOCS = Path(__file__).parent.parent / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = [README, *sorted(DOCS.glob("*.md"))]
+LINKED = [*PAGES, *sorted(DOCS.glob("reference/*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 WALKED = "add-a-task.md"
 
 _BLOCK = re.compile(r"^```(\w*)[ \t]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -29,6 +33,9 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _SECTIONS = "|".join(Config.model_fields)
 _SETTING = re.compile(rf"(?:{_SECTIONS})(?:\.\w+)+(?=$|[:=\s])")
 _COMMAND = re.compile(r"flan-jax((?: [a-z]+)+)")
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^()\s]+)\)")
+_BARE_LINK = re.compile(r"<(\w+://[^>]*)>")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def ids(page: Path) -> str:
@@ -67,6 +74,51 @@ def named_commands(page: Path) -> Iterator[list[str]]:
     """Every `flan-jax COMMAND …` of a page, as far as its words are lower case."""
     for match in _COMMAND.finditer(page.read_text()):
         yield match[1].split()
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The words of each row of a printed table that holds a task and its numbers."""
+    return [line.split() for line in text.splitlines() if re.match(r"  [\w:.]+ +\d", line)]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings: in lower case, without punctuation, hyphens for blanks."""
+    headings = _HEADING.findall(_BLOCK.sub("", page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_anchors_are_those_of_the_headings(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("# From FLAN, SeqIO and t5x\n\n```console\n# no heading\n```\n\n### `datasets:`\n")
+    assert anchors(page) == {"from-flan-seqio-and-t5x", "datasets"}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=ids)
+def test_every_link_leads_somewhere(page: Path):
+    text = _BLOCK.sub("", page.read_text())
+    for link in [*_LINK.findall(text), *_BARE_LINK.findall(text)]:
+        address = urlsplit(link)
+        if address.scheme:  # not asked for: tests have no network
+            assert address.scheme == "https", link
+            assert "." in address.netloc, link
+            continue
+        target = page.parent / address.path if address.path else page
+        assert target.exists(), link
+        if address.fragment:
+            assert address.fragment in anchors(target), link
+
+
+def test_every_page_is_in_the_index_and_the_readme_leads_there():
+    linked = set(_LINK.findall((DOCS / "index.md").read_text()))
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*") if page.suffix in (".md", ".rst")}
+    assert pages - {"index.md"} <= {link.partition("#")[0] for link in linked}
+    assert "docs/index.md" in _LINK.findall(README.read_text())
+
+
+def test_the_measurements_of_the_readme_are_those_of_the_page():
+    rows = [line for line in README.read_text().partition("## Measured")[2].splitlines() if "tokens/s" in line]
+    assert len(rows) >= 5
+    assert set(rows) <= set((DOCS / "measured.md").read_text().splitlines())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
@@ -133,10 +185,20 @@ def test_the_task_of_the_page_is_shown_checked_and_prepared(tmp_path: Path):
     assert "passed" in checked
     assert "ticket_urgency" in listed
     assert "<html" in (tmp_path / "support.html").read_text().lower()
-    table = next(content for language, _, content in blocks(page) if content.startswith("Token store"))
-    for line in table.splitlines():
-        if re.match(r"  \w+ +\d", line):  # task, and its numbers
-            assert line.split() in [found.split() for found in prepared.splitlines()]
+    table = next(content for _, _, content in blocks(page) if content.startswith("Token store"))
+    assert table_rows(table)
+    for row in table_rows(table):
+        assert row in table_rows(prepared)
+
+
+@pytest.mark.slow
+def test_the_code_of_the_readme_runs(tmp_path: Path):
+    [code] = [content for language, _, content in blocks(README) if language == "python"]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "seen/mean" in done.stdout
+    assert (tmp_path / "exported" / "config.json").is_file()
 
 
 COMMANDED = [page for page in PAGES if page.stem != "contamination" and commands(page)]
@@ -150,6 +212,10 @@ def test_every_command_of_the_page_runs(page: Path, tmp_path: Path):
     write_files(page, tmp_path)
     outputs = [run(command, tmp_path) for command in commands(page)]
     assert outputs
+    for _, _, content in blocks(page):
+        if content.startswith("Token store"):
+            printed = [row for output in outputs for row in table_rows(output)]
+            assert all(row in printed for row in table_rows(content))
     if page.name == WALKED:
         assert "ticket_urgency" in outputs[-1]
         assert "held out" in outputs[-1]

@@ -155,12 +155,12 @@ def prepare(
     A run that was killed goes on where it was: finished shards are used again.
     """
     from flan_jax.cli import prepare as command
-    from flan_jax.runs.configs import read_config
+    from flan_jax.runs.configs import open_config
 
     words = [word for word in overrides or () if not word.startswith("--")]
     flags = [word for word in overrides or () if word.startswith("--")]  # they come after a bare --
     words += [] if processes is None else [f"data.prepare_processes={processes}"]
-    command.run(read_config(config, words), runner=runner, flags=flags)
+    command.run(open_config(config, words), runner=runner, flags=flags)
 
 
 @app.command(short_help="Show what a run would do.")
@@ -171,18 +171,18 @@ def inspect(
 ) -> None:
     """Show what a run would do: the config, the realised mixture, packed rows, parameters and their sharding."""
     from flan_jax.cli import inspect as command
-    from flan_jax.runs.configs import read_config
+    from flan_jax.runs.configs import open_config
 
-    command.run(read_config(config, overrides or ()), rows=rows)
+    command.run(open_config(config, overrides or ()), rows=rows)
 
 
 @app.command(short_help="Train, or go on where the run stopped.")
 def train(config: ConfigPath, overrides: Overrides = None) -> None:
     """Train, or go on where the run stopped; prepares first when the store is not there."""
     from flan_jax.cli import train as command
-    from flan_jax.runs.configs import read_config
+    from flan_jax.runs.configs import open_config
 
-    command.run(read_config(config, overrides or ()))
+    command.run(open_config(config, overrides or ()))
 
 
 @app.command(short_help="Measure a model on its tasks.")
@@ -194,18 +194,18 @@ def evaluate(
 ) -> None:
     """Measure a model on its mixture's tasks and on the held-out clusters."""
     from flan_jax.cli import evaluate as command
-    from flan_jax.runs.configs import read_run_or_config
+    from flan_jax.runs.configs import open_run_or_config
 
-    command.run(read_run_or_config(run_or_config, overrides or ()), checkpoint=checkpoint, out=out)
+    command.run(open_run_or_config(run_or_config, overrides or ()), checkpoint=checkpoint, out=out)
 
 
 @app.command(short_help="Find leaked and doubled examples.")
 def contamination(config: ConfigPath, overrides: Overrides = None) -> None:
     """Find evaluation examples that leaked into the prepared training store, and duplicates within it."""
     from flan_jax.cli import contamination as command
-    from flan_jax.runs.configs import read_config
+    from flan_jax.runs.configs import open_config
 
-    command.run(read_config(config, overrides or ()))
+    command.run(open_config(config, overrides or ()))
 
 
 @app.command(short_help="Answer prompts, or hold a conversation.")
@@ -217,9 +217,9 @@ def generate(
 ) -> None:
     """Answer prompts; without any, hold a conversation."""
     from flan_jax.cli import generate as command
-    from flan_jax.runs.configs import read_run_or_config
+    from flan_jax.runs.configs import open_run_or_config
 
-    command.run(read_run_or_config(run, overrides or ()), prompts=prompt or [], checkpoint=checkpoint)
+    command.run(open_run_or_config(run, overrides or ()), prompts=prompt or [], checkpoint=checkpoint)
 
 
 @app.command(short_help="Write weights for Hugging Face tools.")
@@ -234,9 +234,9 @@ def export(
 ) -> None:
     """Write the adapter or the merged weights in the form Hugging Face tools load, with a parity report."""
     from flan_jax.cli import export as command
-    from flan_jax.runs.configs import read_run_or_config
+    from flan_jax.runs.configs import open_run_or_config
 
-    command.run(read_run_or_config(run, ()), out=out, form=form, checkpoint=checkpoint, dtype=dtype)
+    command.run(open_run_or_config(run, ()), out=out, form=form, checkpoint=checkpoint, dtype=dtype)
 
 
 @store_app.command("verify")

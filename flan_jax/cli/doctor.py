@@ -13,14 +13,24 @@ from rich.table import Table
 
 from flan_jax.report.console import make_console
 
-BASE = ("flan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tokenizers", "array-record")
+BASE = (
+    "flan-jax",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "transformers",
+    "tokenizers",
+    "array-record",
+)
 OPTIONAL = (
     ("seqio", "full", "SeqIO tasks and mixtures as sources, ours as SeqIO's"),
     ("tensorflow-datasets", "full", "TFDS sources"),
     ("datasets", "hub", "Hugging Face hub data sets"),
     ("gcsfs", "gcs", "gs:// files and stores"),
     ("torch", "parity", "tests against the PyTorch reference"),
-    ("transformers", "parity", "tests against the PyTorch reference"),
     ("peft", "parity", "tests of exported adapters"),
 )
 

@@ -22,7 +22,7 @@ def run(source: ConfigFile, *, rows: int) -> None:
     start_jax(source.config)
     console = make_console()
     run = Run(source.config, progress=on_console(console))
-    blueprint, mesh = check_model(run.config)
+    blueprint, mesh = check_model(run.config, run.text)
     prepare_missing(run, console)
     console.print(Rule("config", align="left"), Syntax(run.config.to_yaml(), "yaml", background_color="default"))
     _show_mixture(console, run)

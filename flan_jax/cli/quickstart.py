@@ -58,8 +58,8 @@ def run(source: ConfigFile) -> None:
     console.print(f"{len(prepared.train)} tasks, {examples:,} examples; held out: {', '.join(config.data.hold_out)}")
 
     _headline(console, started, "the model as it is")
-    _, mesh = check_model(config)
-    parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
+    blueprint, mesh = check_model(config, text)
+    parts = create(config, mesh, blueprint)
     evaluator = make_evaluator(config, text, parts, mesh, tasks)
     before = measure(evaluator, parts, label="untuned", display=display)
 

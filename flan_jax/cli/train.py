@@ -19,7 +19,7 @@ def run(source: ConfigFile) -> None:
     start_jax(source.config)
     console = make_console(quiet=not is_main())
     run = Run(source.config, say=said_on(console), progress=on_console(console))
-    check_model(run.config)  # refused before data is prepared
+    check_model(run.config, run.text)  # refused before data is prepared
     prepare_missing(run, console)
     trained = run.train()
     early = ", stopped early: no better evaluation came" if trained.stopped_early else ""

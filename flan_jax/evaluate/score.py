@@ -47,7 +47,7 @@ class OptionScorer:
         def score(tuned: nnx.State, frozen: nnx.State, batch: dict[str, Array]) -> Float[Array, "B T"]:
             self.programs += 1  # runs only while tracing
             model = nnx.merge(graphdef, tuned, frozen)
-            return token_log_likelihoods(model.hidden(batch), model.head(), batch["targets"], batch["weights"] > 0)
+            return token_log_likelihoods(model.logits, model.hidden(batch), batch["targets"], batch["weights"] > 0)
 
         # replicated, so that every host reads every score
         self._score = jax.jit(score, out_shardings=NamedSharding(mesh, PartitionSpec()))

@@ -10,6 +10,8 @@ import functools
 import glob
 import gzip
 import os
+import stat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
@@ -40,7 +42,9 @@ def find_files(path: str) -> list[str]:
     if "://" not in path:
         path = os.path.expanduser(path)
         # a file may have brackets in its own name
-        return [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path))) if has_marks else []
+        if os.path.exists(path) and not os.path.isdir(path):  # what is no regular file is told when it is opened
+            return [path]
+        return sorted(filter(os.path.isfile, glob.glob(path))) if has_marks else []
     system, inner = file_system(path)
     if has_marks:
         return sorted(system.unstrip_protocol(str(name)) for name in system.glob(inner))
@@ -60,7 +64,7 @@ def open_bytes(path: str) -> Iterator[IO[bytes]]:
             if path.endswith(".gz"):
                 stream = cast(IO[bytes], stack.enter_context(gzip.open(stream)))
             yield stream
-    except (OSError, EOFError) as e:
+    except (OSError, EOFError, zlib.error) as e:
         problem = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
         raise InputError(f"data file '{path}': cannot be read ({problem}); check the path and its permissions") from e
 
@@ -85,9 +89,18 @@ def _hash(path: str, _state: tuple[int, int] | None) -> str:
         raise InputError(f"data file '{path}': cannot be read ({e.strerror or e})") from e
 
 
+def _kind(file: Path) -> str:
+    mode = file.stat().st_mode
+    kinds = {"FIFO": stat.S_ISFIFO, "folder": stat.S_ISDIR, "socket": stat.S_ISSOCK}
+    return next((name for name, is_kind in kinds.items() if is_kind(mode)), "device")
+
+
 def _open(path: str) -> IO[bytes]:
     if "://" not in path:
-        return Path(path).expanduser().open("rb")
+        file = Path(path).expanduser()
+        if not stat.S_ISREG(file.stat().st_mode):  # a FIFO would be waited for without end
+            raise InputError(f"data file '{path}': is a {_kind(file)} and no regular file; give a file")
+        return file.open("rb")
     system, inner = file_system(path)
     return cast(IO[bytes], system.open(inner, "rb"))
 

@@ -25,7 +25,6 @@ from jaxtyping import Array, Bool, Float, Int
 from flan_jax.errors import InputError
 from flan_jax.generate.sampling import Sampling, choose_tokens
 from flan_jax.generate.shapes import power_of_two
-from flan_jax.model.nn.likelihood import token_logits
 from flan_jax.parallel.mesh import host_rows, place_batch
 
 SHORTEST = 32  # tokens of the smallest prompt shape
@@ -218,7 +217,7 @@ class Decoder:
         written = jnp.full((self._rows, max_new_tokens), NOTHING, jnp.int32)
         no_tokens = jnp.zeros((self._rows,), jnp.int32)
         empty = Progress(jnp.zeros((), jnp.int32), no_tokens, batch["done"], written, state)
-        return self._write(empty, self._choose(hidden, model.head(), batch["numbers"], empty.step, sampling), state)
+        return self._write(empty, self._choose(model.logits(hidden), batch["numbers"], empty.step, sampling), state)
 
     def _extend(
         self, model: Any, progress: Progress, numbers: Int[Array, "B"], limit: Int[Array, ""] | int, sampling: Sampling
@@ -229,22 +228,18 @@ class Decoder:
 
         def advance(progress: Progress) -> Progress:
             hidden, state = model.decode_step(progress.state, progress.tokens)
-            return self._write(progress, self._choose(hidden, head, numbers, progress.step, sampling), state)
+            tokens = self._choose(model.logits(hidden, head), numbers, progress.step, sampling)
+            return self._write(progress, tokens, state)
 
         return jax.lax.while_loop(lambda now: (now.step < last) & ~jnp.all(now.done), advance, progress)
 
     def _choose(
-        self,
-        hidden: Float[Array, "B D"],
-        head: Float[Array, "V D"],
-        numbers: Int[Array, "B"],
-        step: Int[Array, ""],
-        sampling: Sampling,
+        self, logits: Float[Array, "B V"], numbers: Int[Array, "B"], step: Int[Array, ""], sampling: Sampling
     ) -> Int[Array, "B"]:
         """The next token of each row; the key is of (seed, prompt, step), whatever batch the prompt is in."""
         seed = jax.random.key(sampling.seed)
         keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.fold_in(seed, number), step))(numbers)
-        return choose_tokens(token_logits(hidden, head), keys, sampling)
+        return choose_tokens(logits, keys, sampling)
 
     def _write(self, progress: Progress, tokens: Int[Array, "B"], state: Any) -> Progress:
         """One more token a row, or `NOTHING` where the row has stopped."""

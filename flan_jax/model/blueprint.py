@@ -1,6 +1,6 @@
 """A model without its arrays: which parameters a config asks for, and how they will compute.
 
-Read from the config and the architecture file alone; no weights are opened and no device is used.
+Made from the config and a description of the architecture alone; no weights are opened and no device is used.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from flan_jax.config import Config
-from flan_jax.errors import InputError
 from flan_jax.model.adapters.lora import LoRAParam, LoraSettings
-from flan_jax.model.family import Architecture, Family, dropout_rate, family_of, with_dropout
+from flan_jax.model.family import Architecture, Description, Family, dropout_rate
 from flan_jax.model.names import Name, by_path
 from flan_jax.model.nn.layers import ComputeSettings
 from flan_jax.model.peft import check_adapter
-from flan_jax.weights.architecture import read_architecture
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,24 @@ class Blueprint:
     """A model without its arrays: all that decides which parameters there are and how they compute.
 
     Attributes:
-        family: kind of model.
-        architecture: its sizes and switches.
+        description: what the model is.
         compute: storage type of base parameters and how the model computes.
         lora: adapters; none: full tuning, every parameter is tuned.
     """
 
-    family: Family
-    architecture: Architecture
+    description: Description
     compute: ComputeSettings
     lora: LoraSettings | None
+
+    @property
+    def family(self) -> Family:
+        """Kind of model."""
+        return self.description.family
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its sizes and switches."""
+        return self.description.architecture
 
     @cached_property
     def names(self) -> Mapping[str, Name]:
@@ -72,23 +78,13 @@ class Blueprint:
         return graphs[0], tuned, frozen
 
 
-def blueprint_of(config: Config) -> tuple[Blueprint, Mapping[str, Any]]:
-    """What model a config asks for, and its architecture in Hugging Face's form; reads no weights.
+def blueprint_of(config: Config, description: Description) -> Blueprint:
+    """How the model of a description is built for a config; reads no weights.
 
     Raises:
         InputError: as `create`, for all that shows without weights.
     """
     model, tuning = config.model, config.tuning
-    if model.path is not None:
-        settings, where = read_architecture(model.path), f"model '{model.path}'"
-    elif model.architecture is not None:
-        settings, where = model.architecture, "'model.architecture'"
-    else:
-        raise InputError("no model is named; set 'model.path' (pretrained) or 'model.architecture' (random weights)")
-    family = family_of(settings, where)
-    architecture = family.architecture.from_hf(settings)
-    if model.dropout is not None:
-        architecture = with_dropout(architecture, model.dropout)
     is_full = tuning.method == "full"
     compute = ComputeSettings(
         compute_dtype=jnp.dtype(model.compute_dtype),
@@ -97,13 +93,13 @@ def blueprint_of(config: Config) -> tuple[Blueprint, Mapping[str, Any]]:
         remat=model.remat,
         unroll=model.scan_unroll,
     )
-    blueprint = Blueprint(family, architecture, compute, None)
+    blueprint = Blueprint(description, compute, None)
     if is_full:
-        return blueprint, settings
+        return blueprint
     modules = projections(blueprint)
     if tuning.lora.adapter is not None:
         check_adapter(tuning.lora, tuning.lora.adapter, blueprint.names.values(), _depths(blueprint))
-    return replace(blueprint, lora=LoraSettings.from_config(tuning.lora, modules)), settings
+    return replace(blueprint, lora=LoraSettings.from_config(tuning.lora, modules))
 
 
 def projections(blueprint: Blueprint) -> dict[str, str]:
@@ -113,15 +109,6 @@ def projections(blueprint: Blueprint) -> dict[str, str]:
         for path, name in blueprint.names.items()
         if name.is_kernel
     }
-
-
-def check_vocabulary(architecture: Architecture, vocabulary: int) -> None:
-    """Raises InputError where the tokenizer makes ids that the embedding lacks; a larger embedding is fine."""
-    if vocabulary > architecture.vocabulary:
-        raise InputError(
-            f"tokenizer makes {vocabulary} token ids and the embedding has {architecture.vocabulary} rows; use the "
-            "tokenizer the weights were made with ('model.tokenizer')"
-        )
 
 
 def flat_parameters(state: nnx.State) -> dict[str, nnx.Param[Any]]:

@@ -23,6 +23,7 @@ from flan_jax.model.nn.attention import Visibility, attend
 from flan_jax.model.nn.bits import PRODUCT, keep, to_bits
 from flan_jax.model.nn.cache import Cache, fill_cache
 from flan_jax.model.nn.layers import ComputeSettings, Embedding, Projection, RMSNorm, gated_silu, scan_layers
+from flan_jax.model.nn.matmul import unembed
 from flan_jax.model.nn.rotary import rotate, rotation
 from flan_jax.parallel.mesh import constrain
 
@@ -135,7 +136,7 @@ class Block(nnx.Module):
 
 
 class Llama(nnx.Module):
-    """A Llama decoder; `hidden` and `head` for losses and scores, `start_decode` and `decode_step` for generation."""
+    """A Llama decoder; `hidden` for losses and scores, `start_decode` and `decode_step` for text, all `logits`."""
 
     kind = "decoder"
 
@@ -153,8 +154,17 @@ class Llama(nnx.Module):
         self.architecture = a
 
     def head(self) -> Float[Array, "V D"]:
-        """The output table; logits are hidden · headᵀ."""
+        """The output table, in its storage type."""
         return (self.embedding if self.unembedding is None else self.unembedding).table[...]
+
+    def logits(self, hidden: Float[Array, "*B D"], head: Float[Array, "V D"] | None = None) -> Float[Array, "*B V"]:
+        """Logits of every token, float32; losses, scores and generation all take them from here.
+
+        Args:
+            hidden: states of `hidden` or of decoding.
+            head: the table of `head`, where it was read or cast once before; it holds all parameters that are read.
+        """
+        return unembed(hidden, self.head() if head is None else head)
 
     def hidden(self, batch: Batch, *, dropout_key: Key[Array, ""] | None = None) -> Float[Array, "B T D"]:
         """Normed last states of packed rows, in the compute type.

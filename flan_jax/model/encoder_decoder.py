@@ -36,6 +36,7 @@ from flan_jax.model.architecture.encoder_decoder import T5Architecture
 from flan_jax.model.nn.attention import Visibility, attend
 from flan_jax.model.nn.bits import from_bits, to_bits
 from flan_jax.model.nn.layers import ComputeSettings, Embedding, Projection, RMSNorm, drop, scan_layers
+from flan_jax.model.nn.matmul import unembed
 from flan_jax.model.nn.relative_bias import RelativeBias
 from flan_jax.parallel.mesh import constrain
 
@@ -245,7 +246,7 @@ class Stack(nnx.Module):
 
 
 class T5(nnx.Module):
-    """A T5 encoder-decoder; `hidden` and `head` for losses and scores, `start_decode` and `decode_step` to generate."""
+    """A T5 encoder-decoder; `hidden` for losses and scores, `start_decode` and `decode_step` for text, all `logits`."""
 
     kind = "encoder_decoder"
 
@@ -264,11 +265,22 @@ class T5(nnx.Module):
         )
 
     def head(self) -> Float[Array, "V D"]:
-        """The output table; logits are hidden · headᵀ."""
+        """The output table, in its storage type."""
         return (self.embedding if self.unembedding is None else self.unembedding).table[...]
 
+    def logits(self, hidden: Float[Array, "*B D"], head: Float[Array, "V D"] | None = None) -> Float[Array, "*B V"]:
+        """Logits of every token, float32; losses, scores and generation all take them from here.
+
+        Args:
+            hidden: states of `hidden` or of decoding; where head and embedding are tied, they are scaled first.
+            head: the table of `head`, where it was read or cast once before; it holds all parameters that are read.
+        """
+        a = self.architecture
+        scaled = hidden * jnp.asarray(a.width**-0.5, hidden.dtype) if a.is_tied else hidden
+        return unembed(scaled, self.head() if head is None else head)
+
     def hidden(self, batch: Batch, *, dropout_key: KeyOrNone = None) -> Float[Array, "B T D"]:
-        """Normed (and, where tied, scaled) last states of the decoder on packed rows, in the compute type.
+        """Normed last states of the decoder on packed rows, in the compute type.
 
         Args:
             batch: int32 `encoder_inputs`, `encoder_segments` [B, S], `decoder_inputs`, `decoder_segments` [B, T], and
@@ -363,9 +375,7 @@ class T5(nnx.Module):
         return constrain(x, _STATES)
 
     def _finish(self, x: Float[Array, "B T D"], dropout_key: KeyOrNone) -> Float[Array, "B T D"]:
-        a = self.architecture
-        x = _drop(self.decoder.final_norm(x), a.dropout_rate, dropout_key)
-        return x * jnp.asarray(a.width**-0.5, x.dtype) if a.is_tied else x
+        return _drop(self.decoder.final_norm(x), self.architecture.dropout_rate, dropout_key)
 
 
 def _split(key: KeyOrNone, number: int) -> tuple[KeyOrNone, ...]:

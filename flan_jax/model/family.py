@@ -1,7 +1,8 @@
 """The model families: for each, how its architecture is read, which module computes it, what its tensors are called.
 
 A family is a module file, an architecture class and one name table below; everything else (weights, adapters, export,
-sharding) works from these. The table is used for reading, for writing and for PEFT's adapter names.
+sharding) works from these. The table is used for reading, for writing and for PEFT's adapter names. What a model is can
+be asked without JAX; only its module brings it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flax import nnx
-
+from flan_jax.config import ModelConfig
 from flan_jax.errors import InputError
 from flan_jax.model.architecture.decoder import LlamaArchitecture
 from flan_jax.model.architecture.encoder_decoder import T5Architecture
-from flan_jax.model.decoder import Llama
-from flan_jax.model.encoder_decoder import T5
 from flan_jax.model.families.llama import llama_names
 from flan_jax.model.families.t5 import t5_names
 from flan_jax.model.names import HEAD, Name
+from flan_jax.weights.architecture import read_architecture
 
 Architecture = LlamaArchitecture | T5Architecture
 
@@ -32,7 +31,7 @@ class Family:
         name: `model_type` in a Hugging Face `config.json`.
         kind: decoder or encoder_decoder.
         architecture: class with `from_hf` and `to_hf`.
-        module: class of the model.
+        module: makes the model, an `nnx.Module`.
         names: every tensor a model of this architecture has, ours and theirs.
         head: name of the head's tensor, which files of tied models may hold as a copy of the embedding.
         ignored: patterns of tensor names that files may hold and nothing needs.
@@ -42,11 +41,28 @@ class Family:
     name: str
     kind: str
     architecture: type[Any]
-    module: Callable[..., nnx.Module]
+    module: Callable[..., Any]
     names: Callable[[Any], tuple[Name, ...]]
     head: str
     ignored: tuple[str, ...]
     peft_task: str
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether inputs and targets are separate."""
+        return self.kind == "encoder_decoder"
+
+
+def _llama(*args: Any, **kwargs: Any) -> Any:
+    from flan_jax.model.decoder import Llama  # late: brings JAX
+
+    return Llama(*args, **kwargs)
+
+
+def _t5(*args: Any, **kwargs: Any) -> Any:
+    from flan_jax.model.encoder_decoder import T5
+
+    return T5(*args, **kwargs)
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -54,7 +70,7 @@ FAMILIES: Mapping[str, Family] = {
         name="llama",
         kind="decoder",
         architecture=LlamaArchitecture,
-        module=Llama,
+        module=_llama,
         names=llama_names,
         head=HEAD,
         ignored=(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq",),
@@ -64,7 +80,7 @@ FAMILIES: Mapping[str, Family] = {
         name="t5",
         kind="encoder_decoder",
         architecture=T5Architecture,
-        module=T5,
+        module=_t5,
         names=t5_names,
         head=HEAD,
         ignored=(
@@ -105,3 +121,40 @@ def family_of(settings: Mapping[str, Any], where: str) -> Family:
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(f"{where}: model_type {kind!r} is not supported; supported are {', '.join(FAMILIES)}")
     return FAMILIES[kind]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a config's model is, read once, before there are parameters.
+
+    Attributes:
+        settings: its architecture in Hugging Face's form, as it was read.
+        family: kind of model.
+        architecture: its sizes and switches, with the config's dropout.
+    """
+
+    settings: Mapping[str, Any]
+    family: Family
+    architecture: Architecture
+
+
+def describe(model: ModelConfig) -> Description:
+    """What model a config asks for; reads no weights.
+
+    Raises:
+        InputError: no weights and no architecture are named, files are missing or malformed, or the family is unknown.
+    """
+    if model.path is not None:
+        settings, where = read_architecture(model.path), f"model '{model.path}'"
+    elif model.architecture is not None:
+        settings, where = model.architecture, "'model.architecture'"
+    else:
+        raise InputError(
+            "config: neither 'model.path' (pretrained weights) nor 'model.architecture' (random weights) is given; "
+            "give one"
+        )
+    family = family_of(settings, where)
+    architecture = family.architecture.from_hf(settings)
+    if model.dropout is not None:
+        architecture = with_dropout(architecture, model.dropout)
+    return Description(settings, family, architecture)

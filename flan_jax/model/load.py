@@ -28,11 +28,12 @@ from jax.sharding import Mesh, NamedSharding
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.model.blueprint import Blueprint, blueprint_of, check_vocabulary, flat_parameters
-from flan_jax.model.family import Architecture, Family
+from flan_jax.model.blueprint import Blueprint, blueprint_of, flat_parameters
+from flan_jax.model.family import Architecture, Family, describe
 from flan_jax.model.names import Name
 from flan_jax.model.peft import ADAPTER_TENSORS
 from flan_jax.parallel.mesh import sharding_for
+from flan_jax.weights.hub import local_weights
 from flan_jax.weights.tensors import TensorSource, open_tensors
 
 _FLOATS = tuple(np.dtype(kind) for kind in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16))
@@ -50,14 +51,14 @@ class Parts:
         tuned: what is trained, float32.
         frozen: what is not, in its storage type; empty in full tuning.
         blueprint: what it was built from.
-        settings: the architecture in Hugging Face's form, as it was read.
+        source: the files that the base was read from; none: it was drawn.
     """
 
     graphdef: nnx.GraphDef[nnx.Module]
     tuned: nnx.State
     frozen: nnx.State
     blueprint: Blueprint
-    settings: Mapping[str, Any]
+    source: TensorSource | None
 
     @property
     def architecture(self) -> Architecture:
@@ -76,39 +77,32 @@ class Parts:
         return replace(self, blueprint=blueprint, graphdef=blueprint.abstract()[0])
 
 
-def merge_module(graphdef: nnx.GraphDef[nnx.Module], tuned: nnx.State, frozen: nnx.State) -> Any:
-    """The module, with the methods of its family."""
-    return nnx.merge(graphdef, tuned, frozen)
-
-
-def create(config: Config, mesh: Mesh, *, vocabulary: int | None = None) -> Parts:
+def create(config: Config, mesh: Mesh, blueprint: Blueprint | None = None) -> Parts:
     """The model of a config, its arrays on the mesh in their sharding.
 
     Args:
         config: sections `model`, `tuning` and `run.seed` are read.
         mesh: of data, fsdp and tensor axes.
-        vocabulary: token ids the tokenizer makes (largest id + 1); none: not checked.
+        blueprint: of this config, where it was made before.
 
     Raises:
-        InputError: no weights and no architecture given, an unknown family, a tokenizer larger than the embedding, a
-            dimension that does not divide, a LoRA target that matches nothing, tensors missing, left over or of
-            another shape, or an adapter that disagrees with the config.
+        InputError: no weights and no architecture given, an unknown family, a dimension that does not divide, a LoRA
+            target that matches nothing, tensors missing, left over or of another shape, or an adapter that disagrees
+            with the config.
     """
-    blueprint, settings = blueprint_of(config)
-    if vocabulary is not None:
-        check_vocabulary(blueprint.architecture, vocabulary)
+    blueprint = blueprint or blueprint_of(config, describe(config.model))
     graphdef, tuned, frozen = blueprint.abstract()
     shardings = tuple(_shardings(state, mesh) for state in (tuned, frozen))
     key = jax.random.key(config.run.seed)
     path, adapter = config.model.path, config.tuning.lora.adapter if blueprint.lora else None
-    if path is not None:
-        source = open_tensors(path)
+    source = None if path is None else open_tensors(path)
+    if source is not None:
         base = frozen if blueprint.lora else tuned
         where = f"weights '{path}'"
         _check_tied(source, blueprint, where)
         base = _read_state(source, base, shardings[1 if blueprint.lora else 0], blueprint, where)
         if not blueprint.lora:
-            return Parts(graphdef, base, frozen, blueprint, settings)
+            return Parts(graphdef, base, frozen, blueprint, source)
         frozen = base
     else:
         frozen = _new(lambda key: blueprint.split(key)[2], frozen, shardings[1], mesh)(key)
@@ -117,25 +111,26 @@ def create(config: Config, mesh: Mesh, *, vocabulary: int | None = None) -> Part
     else:
         # the base's own values are unused under this jit, so XLA drops them
         tuned = _new(lambda key: blueprint.split(key)[1], tuned, shardings[0], mesh)(key)
-    return Parts(graphdef, tuned, frozen, blueprint, settings)
+    return Parts(graphdef, tuned, frozen, blueprint, source)
 
 
 def read_adapter(blueprint: Blueprint, directory: str | Path, mesh: Mesh) -> nnx.State:
-    """The tuned state of a LoRA model from a PEFT directory, whose settings were checked when the blueprint was made.
+    """The tuned state of a LoRA model from a PEFT directory or hub name; its settings were checked with the blueprint.
 
     Raises:
         InputError: tensors are missing, left over, or of another shape.
     """
     _, tuned, _ = blueprint.abstract()
-    tensors = Path(directory) / ADAPTER_TENSORS
-    source = open_tensors(tensors if tensors.exists() else directory)
+    folder = local_weights(directory)
+    tensors = folder / ADAPTER_TENSORS
+    source = open_tensors(tensors if tensors.exists() else folder)
     return _read_state(source, tuned, _shardings(tuned, mesh), blueprint, f"adapter '{directory}'")
 
 
-def base_fingerprint(config: Config) -> str:
-    """SHA-256 of what the weights start from: the files' bytes, or architecture and seed of random ones."""
-    if config.model.path is not None:
-        return open_tensors(config.model.path).fingerprint
+def base_fingerprint(config: Config, source: TensorSource | None) -> str:
+    """SHA-256 of what the weights start from: the bytes of their files, or architecture and seed of random ones."""
+    if source is not None:
+        return source.fingerprint
     origin = json.dumps([config.model.architecture, config.run.seed], sort_keys=True)
     return hashlib.sha256(origin.encode()).hexdigest()
 
@@ -276,7 +271,8 @@ def _read_part(
 
     inner = tuple(slice(*bound) for bound in (bounds[1:] if name.is_stacked else bounds))
     if not name.is_stacked:
-        return np.array(name.read_part(reader(theirs[0]), inner, layer_shape), dtype=dtype)
+        # a view of a file becomes an array of its own; what was read anew is one
+        return np.require(name.read_part(reader(theirs[0]), inner, layer_shape), dtype, "W")
     first, last = bounds[0]
     filled = np.empty([stop - start for start, stop in bounds], dtype)
     for layer in range(first, last):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from flan_jax.model.load import Parts, merge_module
-from flan_jax.model.nn.likelihood import token_logits
+from flan_jax.model.load import Parts
 
 # Largest logit difference that rounding to the written type explains, relative to the largest logit
 _ROUNDING = {"float32": 1e-3, "bfloat16": 0.1}
@@ -106,12 +106,12 @@ def _logits(parts: Parts, batch: Mapping[str, np.ndarray], mesh: Mesh) -> np.nda
 # the graph is a static argument, so that two models of one structure share a compilation
 @partial(jax.jit, static_argnums=(0, 1))
 def _run(
-    graphdef: nnx.GraphDef[nnx.Module],
+    graphdef: nnx.GraphDef[Any],
     whole: NamedSharding,
     tuned: nnx.State,
     frozen: nnx.State,
     batch: Mapping[str, jax.Array],
 ) -> jax.Array:
-    module = merge_module(graphdef, tuned, frozen)
+    module = nnx.merge(graphdef, tuned, frozen)
     # whole on every device, so that the host reads them from its own
-    return jax.lax.with_sharding_constraint(token_logits(module.hidden(batch), module.head()), whole)
+    return jax.lax.with_sharding_constraint(module.logits(module.hidden(batch)), whole)

@@ -17,6 +17,7 @@ from flan_jax.errors import InputError
 from flan_jax.files.whole import read_json
 from flan_jax.model.adapters.lora import resolve_targets
 from flan_jax.model.names import Name
+from flan_jax.weights.hub import local_weights
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_TENSORS = "adapter_model.safetensors"
@@ -39,7 +40,7 @@ def check_adapter(lora: LoraConfig, directory: str | Path, names: Iterable[Name]
 
     Args:
         lora: the run's settings.
-        directory: with adapter_config.json.
+        directory: with adapter_config.json, or a hub name.
         names: the model's name table.
         depth: number of layers by our projection path.
 
@@ -47,7 +48,7 @@ def check_adapter(lora: LoraConfig, directory: str | Path, names: Iterable[Name]
         InputError: the file is missing or malformed, asks for an option we do not compute, or disagrees with `lora`.
     """
     where = f"adapter '{directory}'"
-    settings = read_json(Path(directory) / ADAPTER_CONFIG, where)
+    settings = read_json(local_weights(directory) / ADAPTER_CONFIG, where)
     _refuse_unsupported(settings, where)
     kernels = {name.ours.removesuffix(".kernel"): name for name in names if name.is_kernel}
     modules = {path: name.theirs.removesuffix(".weight") for path, name in kernels.items()}

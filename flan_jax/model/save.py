@@ -33,6 +33,7 @@ from flan_jax.model.blueprint import blueprint_of, flat_parameters
 from flan_jax.model.load import Parts, create, read_adapter
 from flan_jax.model.parity import Parity, prove
 from flan_jax.model.peft import ADAPTER_CONFIG, ADAPTER_TENSORS
+from flan_jax.weights.hub import hub_name
 from flan_jax.weights.safetensors import write_tensors
 
 # Keys of a config.json that speak of the files it came with
@@ -72,7 +73,7 @@ def export_peft(
         write_json(folder / ADAPTER_CONFIG, adapter_config(parts, config))
         adapter = config.tuning.lora.model_copy(update={"adapter": str(folder)})
         reload = config.model_copy(update={"tuning": config.tuning.model_copy(update={"lora": adapter})})
-        blueprint, _ = blueprint_of(reload)
+        blueprint = blueprint_of(reload, parts.blueprint.description)
         again = replace(parts, tuned=read_adapter(blueprint, folder, mesh))
         parity = prove(parts, again, mesh, prompts, form="peft", dtype="float32")
         _finish(folder, parity, add_files)
@@ -112,7 +113,7 @@ def export_huggingface(
     base = parts.frozen if parts.blueprint.lora else parts.tuned
     with _new_folder(out, prompts) as folder:
         write_tensors(folder, _tensors(parts, base, mesh, dtype=dtype), max_shard_bytes=max_shard_bytes)
-        kept = {key: value for key, value in parts.settings.items() if key not in _OF_THE_ORIGIN}
+        kept = {key: value for key, value in parts.blueprint.description.settings.items() if key not in _OF_THE_ORIGIN}
         write_json(folder / "config.json", {**kept, **parts.architecture.to_hf(), "dtype": dtype})
         model = config.model.model_copy(update={"path": str(folder), "architecture": None})
         tuning = config.tuning.model_copy(update={"method": "full"})
@@ -128,10 +129,12 @@ def adapter_config(parts: Parts, config: Config) -> dict[str, Any]:
     Source: peft 0.21, tuners/lora/config.py.
     """
     lora = config.tuning.lora
+    base = hub_name(config.model.path) if config.model.path else None
     return {
         "peft_type": "LORA",
         "task_type": parts.family.peft_task,
-        "base_model_name_or_path": config.model.path or "",
+        "base_model_name_or_path": base.repo if base else config.model.path or "",
+        "revision": base.revision if base else None,
         "r": lora.rank,
         "lora_alpha": lora.alpha,
         "use_rslora": lora.scaling == "rslora",

@@ -13,7 +13,6 @@ from flan_jax.data.plan.position import Position
 from flan_jax.errors import InputError
 from flan_jax.report.progress import Say, silent
 from flan_jax.runs.data import RunData, ShownBy
-from flan_jax.runs.open import Text
 
 
 class Batches:
@@ -73,7 +72,7 @@ class Batches:
             rows=_rows_of(process, plan.rows),
             position=self._position,
             workers=self.data.config.data.workers,
-            decoder_start_id=_decoder_start_id(self.data.text),
+            decoder_start_id=self.data.text.model.architecture.decoder_start_token_id,
         )
 
     @property
@@ -123,12 +122,3 @@ def _rows_of(process: tuple[int, int], num_rows: int) -> slice:
         )
     part = num_rows // count
     return slice(index * part, (index + 1) * part)
-
-
-def _decoder_start_id(text: Text) -> int:
-    """The token before the first target of an encoder–decoder; a decoder needs none."""
-    if not text.is_encoder_decoder:
-        return 0
-    from flan_jax.model.architecture.encoder_decoder import T5Architecture
-
-    return T5Architecture.from_hf(text.architecture).decoder_start_token_id

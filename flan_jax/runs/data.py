@@ -21,7 +21,7 @@ from flan_jax.data.registry.resolve import Resolved, resolve_run
 from flan_jax.errors import InputError
 from flan_jax.report.progress import Display, Say, chosen_display, silent
 from flan_jax.runs.audit import Contamination, audit
-from flan_jax.runs.configs import read_run_or_config
+from flan_jax.runs.configs import open_run_or_config
 from flan_jax.runs.open import Text, open_text
 from flan_jax.runs.prepare import build, build_missing, damages
 
@@ -39,14 +39,15 @@ class RunData:
         """Reads the config.
 
         Args:
-            config: a YAML file, the name of a bundled config, a run folder; or a `Config`, taken as it is.
+            config: a YAML file, the name of a bundled config, a run folder; or a `Config`, taken as it is, hub
+                names with their commit.
             say: told what a command would print on the way, such as checkpoints that are passed over.
             progress: what shows long work: "auto" is bars on a terminal (on standard error) and in a notebook, and
                 nothing elsewhere; none is nothing; or a `flan_jax.report.progress.Display` of one's own.
             settings: settings that differ from the file's, by dotted name: `**{"train.steps": 60}`.
 
         Raises:
-            InputError: no such config, or a setting is refused.
+            InputError: no such config, a setting is refused, or a hub name cannot be resolved.
         """
         if isinstance(config, Config):
             if settings:
@@ -56,7 +57,7 @@ class RunData:
             words = [
                 f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in settings.items()
             ]
-            self.config = read_run_or_config(str(config), words).config
+            self.config = open_run_or_config(str(config), words).config
         self._say, self._display = say, chosen_display(progress)
 
     @functools.cached_property

@@ -46,23 +46,23 @@ def checkpoints_dir(config: Config) -> Path:
     return Path(config.run.dir).absolute() / "checkpoints"
 
 
-def check_model(config: Config) -> tuple[Blueprint, Mesh]:
-    """The blueprint and mesh of a config, after all that can be refused without data or weights.
+def check_model(config: Config, text: Text) -> tuple[Blueprint, Mesh]:
+    """The blueprint and mesh of a config's model, after all that can be refused without data or weights.
 
     Raises:
-        InputError: an unknown family, a LoRA target that matches nothing, a mesh or a batch that does not divide.
+        InputError: a LoRA target that matches nothing, a mesh or a batch that does not divide.
     """
-    blueprint, _ = blueprint_of(config)
+    blueprint = blueprint_of(config, text.model)
     mesh = make_mesh(config.mesh)
     check_batch(config.batch.rows, config.batch.accumulation, mesh)
     return blueprint, mesh
 
 
-def fingerprints(config: Config, text: Text, prepared: Prepared) -> dict[str, str]:
+def fingerprints(config: Config, text: Text, prepared: Prepared, parts: Parts) -> dict[str, str]:
     """What a run is made from; a resumed run must find the same."""
     stores = {name: store.manifest for name, store in prepared.train.items()}
     return {
-        "base weights": base_fingerprint(config),
+        "base weights": base_fingerprint(config, parts.source),
         "tokenizer": text.encoder.fingerprint,
         "templates": fingerprint({name: manifest.spec_fingerprint for name, manifest in stores.items()}),
         "store": fingerprint({name: manifest.content for name, manifest in stores.items()}),
@@ -79,7 +79,7 @@ def open_model(config: Config, text: Text, *, checkpoint: str, say: Callable[[st
     """
     which = _which(checkpoint)
     mesh = make_mesh(config.mesh)
-    parts = create(config, mesh, vocabulary=text.tokenizer.vocab_size)
+    parts = create(config, mesh, blueprint_of(config, text.model))
     folder = checkpoints_dir(config)
     if which == UNTUNED or (which == LATEST and not folder.is_dir()):
         if which != UNTUNED:

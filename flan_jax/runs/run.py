@@ -77,7 +77,7 @@ class Run(RunData):
             InputError: an unknown family, a LoRA target that matches nothing, or a mesh that does not fit.
         """
         self._start()
-        return parameters(*check_model(self.config))
+        return parameters(*check_model(self.config, self.text))
 
     def train(self, on_metrics: OnMetrics | None = None) -> Trained:
         """Trains to `train.steps`, or goes on where the run stopped.
@@ -91,9 +91,9 @@ class Run(RunData):
             StoppedError: SIGTERM or SIGINT; the state is saved, and the same call goes on from there.
         """
         self._start()
-        _, mesh = check_model(self.config)
+        blueprint, mesh = check_model(self.config, self.text)
         prepared = self.prepared
-        parts = create(self.config, mesh, vocabulary=self.text.tokenizer.vocab_size)
+        parts = create(self.config, mesh, blueprint)
         evaluate = None
         if self.config.evaluation.every_steps is not None:
             evaluate = loop_evaluator(self.config, self.text, prepared, parts, mesh)

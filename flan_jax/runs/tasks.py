@@ -176,6 +176,7 @@ def token_count(tokenizer: str) -> Callable[[Sequence[str]], list[int]]:
         InputError: there is no tokenizer at this path.
     """
     from flan_jax.text.tokenizer import load_tokenizer
+    from flan_jax.weights.hub import local_tokenizer
 
-    loaded = load_tokenizer(tokenizer)
+    loaded = load_tokenizer(local_tokenizer(tokenizer))
     return lambda texts: [len(ids) for ids in loaded.encode_batch(texts)]

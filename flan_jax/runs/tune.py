@@ -28,6 +28,7 @@ from flan_jax.runs.open import Text
 from flan_jax.train.checkpoint import Checkpoints
 from flan_jax.train.loop import Ended, Evaluator, Progress, Reporter, train_loop
 from flan_jax.train.metadata import write_atomically
+from flan_jax.train.objectives import OBJECTIVES
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import abstract_state, init_state
 from flan_jax.train.step import StepSettings, make_train_step
@@ -73,11 +74,14 @@ def tune(
     optimizer = make_optimizer(config.optimizer, schedule, parts.tuned)
     tasks = tuple(prepared.train)
     settings = StepSettings.from_config(config, len(tasks), has_dropout=parts.blueprint.has_dropout)
-    step = make_train_step(parts.graphdef, parts.tuned, parts.frozen, optimizer, schedule, settings, mesh)
+    objective = OBJECTIVES["sft"]
+    step = make_train_step(
+        parts.graphdef, parts.tuned, parts.frozen, optimizer, schedule, settings, mesh, objective=objective
+    )
 
     #### what is planned, and where the run stands
     plan = make_plan(config, prepared.train, prepared.resolved.mixture)
-    made_from = fingerprints(config, text, prepared)
+    made_from = fingerprints(config, text, prepared, parts)
     with Checkpoints(checkpoints_dir(config), config=config, fingerprints=made_from) as checkpoints:
         restored, damaged = checkpoints.restore_latest(abstract_state(parts.tuned, optimizer, mesh))
         for damage in damaged:

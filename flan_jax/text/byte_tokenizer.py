@@ -18,11 +18,12 @@ def byte_level_characters() -> list[str]:
     return [chr(byte if byte in kept else next(moved)) for byte in range(256)]
 
 
-def byte_tokenizer() -> Tokenizer:
-    """A fresh byte tokenizer of 259 ids."""
+def byte_tokenizer(num_sentinels: int = 0) -> Tokenizer:
+    """A fresh byte tokenizer of 259 ids, and ByT5's sentinels behind them."""
     pieces = [*SPECIAL, *byte_level_characters()]
     tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(piece, special=True) for piece in SPECIAL])
+    sentinels = [f"<extra_id_{i}>" for i in range(num_sentinels)]
+    tokenizer.add_special_tokens([AddedToken(piece, special=True) for piece in (*SPECIAL, *sentinels)])
     return tokenizer

@@ -20,7 +20,7 @@ import numpy as np
 
 from flan_jax.errors import InputError
 from flan_jax.text.chat_template import ChatTemplate
-from flan_jax.text.conversation import ConversationError, Encoded, Message, encoded
+from flan_jax.text.conversation import ConversationError, Encoded, Message, encoded, unanswered
 from flan_jax.text.plain import PairEncoder, TextEncoder, encoder_fingerprint
 from flan_jax.text.token_edges import TokenizedText, locate
 from flan_jax.text.tokenizer import Tokenizer
@@ -86,7 +86,7 @@ class ChatEncoder:
 
     def prompt(self, conversations: Sequence[Conversation]) -> list[np.ndarray]:
         """Ids (int32) up to and with the generation prompt; an assistant turn at the end is the answer and left out."""
-        texts = [self._render_prompt(_unanswered(self._opened(turns)), i) for i, turns in enumerate(conversations)]
+        texts = [self._render_prompt(unanswered(self._opened(turns)), i) for i, turns in enumerate(conversations)]
         return [np.asarray(ids, np.int32) for ids in self.tokenizer.encode_batch(texts)]
 
     def answers(self, conversations: Sequence[Conversation], answers: Sequence[str]) -> list[np.ndarray]:
@@ -97,7 +97,7 @@ class ChatEncoder:
         """
         rendered = []
         for index, (turns, answer) in enumerate(zip(conversations, answers, strict=True)):
-            before = _unanswered(self._opened(turns))
+            before = unanswered(self._opened(turns))
             prompt = self._render_prompt(before, index)
             whole = self._render_answers([*before, Message("assistant", answer)], index)
             self._check_prefix(prompt, whole.text, index, "the answer")
@@ -236,10 +236,6 @@ class ChatEncoder:
         """The end of an answer; with the token after it, where a template's marks leave out what ends the turn."""
         holds_stop = any(token_id in self.stop_ids for token_id in ids[begin:end])
         return end + 1 if not holds_stop and end < len(ids) and ids[end] in self.stop_ids else end
-
-
-def _unanswered(turns: Sequence[Message]) -> list[Message]:
-    return list(turns[:-1]) if turns and turns[-1].role == "assistant" else list(turns)
 
 
 def make_encoder(

@@ -3,7 +3,12 @@
 A template comes with a checkpoint and is code of strangers, so it runs in Jinja's immutable sandbox. `{% generation %}`
 blocks mark what the assistant says; where they stand in the rendered text is returned beside it.
 
-Source: `_compile_jinja_template` in transformers/utils/chat_template_utils.py.
+transformers' own `render_jinja_template` does not serve, for three reasons: it counts a block's place in a macro or in
+captured text (`{% set %}`) from the wrong beginning, so that the loss would lie beside the answer; it gives templates
+today's date and takes no other; and every process that renders would have to import transformers. Tests hold the text
+equal to what it renders.
+
+Source: `_compile_jinja_template` in transformers/utils/chat_template_utils.py, 5.24.
 """
 
 from __future__ import annotations
@@ -44,6 +49,25 @@ class _GenerationBlock(Extension):
         return f"{_BEGIN}{caller()}{_END}"
 
 
+class _Namespace(jinja2.utils.Namespace):
+    """Jinja's namespace without names that could reach Python's own."""
+
+    def __init__(self, /, *args: Any, **kwargs: Any):
+        values = dict(*args, **kwargs)
+        for name in values:
+            _refuse_private(name)
+        super().__init__(values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _refuse_private(name)
+        super().__setitem__(name, value)
+
+
+def _refuse_private(name: str) -> None:
+    if name.startswith("_"):
+        raise jinja2.exceptions.SecurityError(f"a namespace holds no names with an underscore in front, as {name!r}")
+
+
 def _raise_exception(message: str) -> None:
     raise jinja2.TemplateError(message)
 
@@ -78,6 +102,7 @@ class ChatTemplate:
         environment.filters["tojson"] = _to_json
         environment.globals["raise_exception"] = _raise_exception
         environment.globals["strftime_now"] = _TODAY.strftime
+        environment.globals["namespace"] = _Namespace
         try:
             self._template = environment.from_string(text)
         except jinja2.TemplateError as e:

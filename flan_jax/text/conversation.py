@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,11 @@ class ConversationError(InputError):
     def __init__(self, index: int, text: str):
         super().__init__(text)
         self.index = index
+
+
+def unanswered(turns: Sequence[Message]) -> list[Message]:
+    """The turns up to the answer: without an assistant turn at the end."""
+    return list(turns[:-1]) if turns and turns[-1].role == "assistant" else list(turns)
 
 
 def encoded(ids: list[int], spans: list[tuple[int, int]]) -> Encoded:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flan_jax.text.conversation import ConversationError, Encoded, Message, encoded
+from flan_jax.text.conversation import ConversationError, Encoded, Message, encoded, unanswered
 from flan_jax.text.tokenizer import Tokenizer
 
 _BETWEEN_TURNS = "\n\n"
@@ -64,7 +64,7 @@ class TextEncoder:
 
     def prompt(self, conversations: Sequence[Sequence[Message]]) -> list[np.ndarray]:
         """Ids up to where the answer begins; an assistant turn at the end is the answer and left out."""
-        exchanges = [_exchanges(_unanswered(self._opened(turns)), index) for index, turns in enumerate(conversations)]
+        exchanges = [_exchanges(unanswered(self._opened(turns)), index) for index, turns in enumerate(conversations)]
         pieces = iter(self._encode_exchanges(exchanges))
         results = []
         for turns in exchanges:
@@ -79,7 +79,7 @@ class TextEncoder:
         """Ids that follow `prompt` for each conversation's answer, the end token included."""
         last = []
         for index, (turns, answer) in enumerate(zip(conversations, answers, strict=True)):
-            exchange = _exchanges([*_unanswered(self._opened(turns)), Message("assistant", answer)], index)
+            exchange = _exchanges([*unanswered(self._opened(turns)), Message("assistant", answer)], index)
             last.append(exchange[-1:])
         return [np.asarray(ids, np.int32) for _, ids in self._encode_exchanges(last)]
 
@@ -150,18 +150,14 @@ class PairEncoder:
         return self._with_end(answers)
 
     def _input(self, turns: Sequence[Message]) -> str:
-        texts = [turn.content for turn in _unanswered(turns)]
+        texts = [turn.content for turn in unanswered(turns)]
         if self._system not in ("none", "default"):
-            texts = [self._system, *(turn.content for turn in _unanswered(turns) if turn.role != "system")]
+            texts = [self._system, *(turn.content for turn in unanswered(turns) if turn.role != "system")]
         return _BETWEEN_TURNS.join(texts)
 
     def _with_end(self, texts: Sequence[str]) -> list[np.ndarray]:
         eos_id = self.tokenizer.eos_id
         return [np.asarray([*ids, eos_id], np.int32) for ids in self.tokenizer.encode_batch(texts)]
-
-
-def _unanswered(turns: Sequence[Message]) -> list[Message]:
-    return list(turns[:-1]) if turns and turns[-1].role == "assistant" else list(turns)
 
 
 def _exchanges(turns: Sequence[Message], index: int) -> list[tuple[str, str | None]]:

@@ -32,10 +32,10 @@ class TokenizedText:
 
     def before(self, edge: int) -> tuple[int, str]:
         """The place of the last special token that ends by the character `edge`, and the text since its beginning."""
-        found = bisect.bisect_right(self._hard_ends, edge) - 1
-        if found < 0:
+        number = bisect.bisect_right(self._hard_ends, edge) - 1
+        if number < 0:
             return 0, self.text[:edge]
-        place = self._hard_places[found]
+        place = self._hard_places[number]
         return place, self.text[self._offsets[place][0] : edge]
 
     def place(self, edge: int, pieces: Mapping[str, list[int]]) -> int | None:

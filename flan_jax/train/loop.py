@@ -25,8 +25,10 @@ from jax.sharding import Mesh
 from flan_jax.config import Config
 from flan_jax.errors import InputError, NotFiniteError, StoppedError
 from flan_jax.train.checkpoint import Account, Checkpoints
+from flan_jax.train.objectives.objective import Weighted
 from flan_jax.train.signals import StopSignals, StopVote
 from flan_jax.train.state import TrainState
+from flan_jax.train.step import Metrics
 
 
 class Position(Protocol):
@@ -93,7 +95,7 @@ def train_loop(
     state: TrainState,
     *,
     config: Config,
-    step: Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]],
+    step: Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]],
     batches: Iterator[tuple[Mapping[str, np.ndarray], Position]],
     place: Callable[[Mapping[str, np.ndarray]], Mapping[str, jax.Array]],
     mesh: Mesh,
@@ -218,15 +220,15 @@ class _Log:
         self._every_steps = every_steps
         self.saved_at = saved_at
         self.is_stop_wanted = False
-        self._in_flight: tuple[int, dict[str, jax.Array], jax.Array | bool] | None = None
+        self._in_flight: tuple[int, Metrics, jax.Array | bool] | None = None
         self._step = 0
-        self._sums: dict[str, np.ndarray] = {}
+        self._sums: Metrics = {}
         self._last: dict[str, float] = {}
         # tokens per second are counted from the end of the first step on, which compiles
         self._since: float | None = None
         self._timed = {"tokens": 0.0, "trained_tokens": 0.0}
 
-    def follow(self, step: int, metrics: dict[str, jax.Array], vote: jax.Array | bool) -> None:
+    def follow(self, step: int, metrics: Metrics, vote: jax.Array | bool) -> None:
         """Takes the step just dispatched and reads the one before."""
         self.settle()
         self._in_flight = (step, metrics, vote)
@@ -245,7 +247,7 @@ class _Log:
         self._read(step, jax.device_get(metrics))
         self.is_stop_wanted = self.is_stop_wanted or bool(vote)
 
-    def _read(self, step: int, metrics: dict[str, np.ndarray]) -> None:
+    def _read(self, step: int, metrics: Metrics) -> None:
         if metrics["weight"] == 0:
             raise InputError(f"batch of step {step}: holds no trainable token; check 'data' with 'flan-jax inspect'")
         loss, norm = (float(metrics[name]) for name in ("loss", "grad_norm"))
@@ -257,9 +259,10 @@ class _Log:
             )
         self._step = step
         self._last = {"grad_norm": norm, "learning_rate": float(metrics["learning_rate"])}
-        for name in ("loss", "weight", "task_loss", "task_weight", "task_examples"):
-            # float64: an interval of many steps adds up more than float32 can tell apart
-            self._sums[name] = self._sums.get(name, np.float64(0)) + metrics[name].astype(np.float64)
+        # float64: an interval of many steps adds up more than float32 can tell apart
+        summed = ("loss", "weight", "named", "task_weight", "task_examples")
+        sums = jax.tree.map(np.float64, {name: metrics[name] for name in summed})
+        self._sums = jax.tree.map(np.add, self._sums, sums) if self._sums else sums
         if self._since is None:
             self._since = time.perf_counter()
         else:
@@ -272,9 +275,8 @@ class _Log:
         sums = self._sums
         values = {"train/loss": float(sums["loss"] / sums["weight"])}
         values |= {f"train/{name}": value for name, value in self._last.items()}
-        for name, loss, weight in zip(self._task_names, sums["task_loss"], sums["task_weight"], strict=True):
-            if weight > 0:
-                values[f"train/loss/{name}"] = float(loss / weight)
+        for name, metric in sums["named"].items():
+            values |= self._means(f"train/{name}", metric)
         values |= self._shares()
         now = time.perf_counter()
         if self._since is not None and self._timed["tokens"]:
@@ -284,6 +286,14 @@ class _Log:
             reporter.log(self._step, values)
         self._sums, self._since = {}, now
         self._timed = dict.fromkeys(self._timed, 0.0)
+
+    def _means(self, name: str, metric: Weighted) -> dict[str, float]:
+        """One number, or one a task; none where there is no weight."""
+        names = [f"{name}/{task}" for task in self._task_names] if np.ndim(metric.sum) else [name]
+        sums, weights = (np.atleast_1d(part) for part in metric)
+        return {
+            name: float(total / weight) for name, total, weight in zip(names, sums, weights, strict=True) if weight > 0
+        }
 
     def _shares(self) -> dict[str, float]:
         """What each task was to have of the interval, and what it had, in examples and in trained tokens."""

@@ -1,7 +1,7 @@
 """One optimizer step as one jitted function: forward, backward, update, and the sums that the log is made of.
 
-    state, frozen, batch, key ──► split into micro-batches ──► for each: merge the module, hidden states,
-        chunked cross-entropy, gradients of the tuned part ──► sums divided once by the weight of the whole batch
+    state, frozen, batch, key ──► split into micro-batches ──► for each: merge the module, the objective's terms,
+        gradients of the tuned part ──► sums divided once by the weight of the whole batch
         ──► clip, update ──► state after the step, metrics
 
 All metrics are sums or single numbers over the whole batch and all devices, so that an interval of steps is averaged
@@ -10,7 +10,7 @@ by adding them up and dividing once. The state is donated; the frozen weights ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +22,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.model.load import merge_module
 from flan_jax.parallel.mesh import batch_sharding
-from flan_jax.train.objectives.cross_entropy import cross_entropy
+from flan_jax.train.objectives.objective import Batch, Layout, Objective
 from flan_jax.train.state import TrainState, state_shardings
 
-Batch = Mapping[str, jax.Array]
-Metrics = dict[str, jax.Array]
-Step = Callable[[TrainState, nnx.State, Batch], tuple[TrainState, Metrics]]
+Metrics = dict[str, Any]
 
 # Positions of one shard that meet the head at a time. 128 rows of 49k float32 logits (25 MB) stay in a large cache:
 # measured on two cores at D 576, 0.26 ms a token at 128, 0.36 at 512. Accelerators want larger products.
@@ -77,6 +74,8 @@ def make_train_step(
     schedule: Callable[[Any], Any],
     settings: StepSettings,
     mesh: Mesh,
+    *,
+    objective: Objective,
 ) -> Any:
     """The jitted step: (state, frozen, batch) → (state after it, metrics). It compiles once and donates the state.
 
@@ -88,34 +87,32 @@ def make_train_step(
         schedule: learning rate by step, for the log.
         settings: seed, accumulation, dropout and number of tasks.
         mesh: where all arrays lie.
+        objective: what is minimised.
 
     Returns:
         A `jax.jit` function (`lower` and `_cache_size` are at hand). Its metrics, replicated: `loss`, `weight` (sums),
-        `tokens` and `trained_tokens` (positions that are no padding, and those with a loss weight, float32),
-        `task_loss`, `task_weight` and `task_examples` [num_tasks], `grad_norm` before clipping, `learning_rate`.
+        `named` (the objective's metrics, each `Weighted`), `tokens` and `trained_tokens` (positions that are no
+        padding, and those with a loss weight, float32), `task_weight` and `task_examples` [num_tasks], `grad_norm`
+        before clipping, `learning_rate`. Its first call raises InputError where the batch lacks a field that the
+        objective reads.
     """
     shardings = state_shardings(tuned, optimizer, mesh)
     frozen_shardings = jax.tree.map(lambda x: x.sharding, frozen)
     whole = NamedSharding(mesh, PartitionSpec())
     groups = mesh.shape["data"] * mesh.shape["fsdp"]
     chunk = CHUNK_ON_CPU if mesh.devices.flat[0].platform == "cpu" else CHUNK
+    layout = Layout(groups, chunk, settings.num_tasks)
 
-    def sums(
-        tuned: nnx.State, frozen: nnx.State, batch: Batch, key: jax.Array | None
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        model = merge_module(graphdef, tuned, frozen)
-        hidden = model.hidden(batch, dropout_key=key)
-        found = cross_entropy(hidden, model.head(), batch["targets"], batch["weights"], chunk=chunk, groups=groups)
-        return found.loss_sum, {
-            "loss": found.loss_sum,
-            "weight": found.weight_sum,
-            **_by_task(found.token_losses, batch, settings.num_tasks),
-            **_token_counts(batch),
-        }
+    def sums(tuned: nnx.State, frozen: nnx.State, batch: Batch, key: jax.Array | None) -> tuple[jax.Array, Metrics]:
+        model = nnx.merge(graphdef, tuned, frozen)
+        loss, metrics = objective.terms(model, batch, key, layout)
+        assert tuple(metrics) == objective.metrics, "an objective gives the metrics it names"
+        return loss.sum, {"loss": loss.sum, "weight": loss.weight, "named": metrics, **_counts(batch, layout)}
 
     gradients_of = jax.grad(sums, has_aux=True)
 
     def step(state: TrainState, frozen: nnx.State, batch: Batch) -> tuple[TrainState, Metrics]:
+        _check_fields(batch, objective)
         key = jax.random.fold_in(jax.random.key(settings.seed), state.step) if settings.has_dropout else None
         if settings.accumulation == 1:
             gradients, metrics = gradients_of(state.tuned, frozen, batch, _micro_key(key, 0))
@@ -159,8 +156,8 @@ def _accumulated(
 
     def body(total: Any, inputs: tuple[jax.Array, Batch]) -> tuple[Any, None]:
         micro, micro_batch = inputs
-        found = gradients_of(tuned, frozen, micro_batch, _micro_key(key, micro))
-        return jax.tree.map(jnp.add, total, found), None
+        gradients = gradients_of(tuned, frozen, micro_batch, _micro_key(key, micro))
+        return jax.tree.map(jnp.add, total, gradients), None
 
     batches = {name: micro_batches(x) for name, x in batch.items()}
     one = {name: x[0] for name, x in batches.items()}
@@ -170,28 +167,28 @@ def _accumulated(
     return total
 
 
-def _by_task(token_losses: jax.Array, batch: Batch, num_tasks: int) -> Metrics:
-    """Sums of loss and weight, and the number of examples [num_tasks]; padding (task −1) has none of them."""
-    tasks = jnp.maximum(batch["tasks"], 0).reshape(-1)
+def _check_fields(batch: Batch, objective: Objective) -> None:
+    missing = [field for field in objective.fields if field not in batch]
+    if missing:
+        raise InputError(
+            f"objective '{objective.name}': batches have no '{missing[0]}', only {', '.join(sorted(batch))}; train on "
+            "data that this objective is for"
+        )
 
-    def summed(values: jax.Array) -> jax.Array:
-        return jax.ops.segment_sum(values.reshape(-1), tasks, num_tasks)
 
+def _counts(batch: Batch, layout: Layout) -> Metrics:
+    """Positions on both sides that are no padding, and those that carry loss, in all and by task; examples by task.
+
+    All float32, whose 2²⁴ no step reaches.
+    """
+    sides = [batch[name] for name in ("segments", "encoder_segments", "decoder_segments") if name in batch]
+    tokens = sum((side > 0).sum() for side in sides)
     segments = batch["segments" if "segments" in batch else "decoder_segments"]
     before = jnp.pad(segments, ((0, 0), (1, 0)))[:, :-1]
     begins = (segments > 0) & (segments != before)
     return {
-        "task_loss": summed(token_losses),
-        "task_weight": summed(batch["weights"]),
-        "task_examples": summed(begins.astype(jnp.float32)),
-    }
-
-
-def _token_counts(batch: Batch) -> Metrics:
-    """Positions on both sides that are no padding, and those that carry loss; float32, whose 2²⁴ no step reaches."""
-    sides = [batch[name] for name in ("segments", "encoder_segments", "decoder_segments") if name in batch]
-    tokens = sum((side > 0).sum() for side in sides)
-    return {
         "tokens": jnp.asarray(tokens, jnp.float32),
         "trained_tokens": (batch["weights"] > 0).sum().astype(jnp.float32),
+        "task_weight": layout.by_task(batch["weights"], batch),
+        "task_examples": layout.by_task(begins.astype(jnp.float32), batch),
     }

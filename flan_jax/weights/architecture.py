@@ -11,18 +11,19 @@ from flan_jax.errors import InputError
 from flan_jax.files.whole import read_json
 from flan_jax.weights.gguf_file import ROPE_FACTORS, GgufFile, open_gguf, setting
 from flan_jax.weights.gguf_rows import read_rows
+from flan_jax.weights.hub import local_model
 
 
 def read_architecture(path: str | Path) -> dict[str, Any]:
     """The architecture of the model at `path`, in the form of a Hugging Face config.json.
 
     Args:
-        path: A model directory with config.json, a .safetensors file beside one, or a .gguf file.
+        path: A model directory with config.json, a .safetensors file beside one, a .gguf file, or a hub name.
 
     Raises:
-        InputError: config.json is missing or malformed, or the GGUF file holds no dense Llama.
+        InputError: the hub gives none, config.json is missing or malformed, or the GGUF file holds no dense Llama.
     """
-    path = Path(path)
+    path = local_model(path)
     if not path.exists():
         raise InputError(
             f"model '{path}': no such file or folder; give a Hugging Face model directory or a .gguf file "

@@ -1,10 +1,8 @@
-"""Weights on disk: lazy reading of safetensors shards, and writing them in Hugging Face's layout.
+"""Weights on disk: safetensors shards read tensor by tensor, and written in Hugging Face's layout.
 
-`open_tensors` gives a `TensorSource` for a model directory, one `.safetensors` file or a `.gguf` file. Files are
-mapped, not loaded: a tensor's bytes are touched when it is read, so a model of many shards goes onto devices tensor by
-tensor and slice by slice. Pickle files (`.bin`, `.pt`) can run code when opened and are refused by name.
-
-Source: the file format, https://github.com/huggingface/safetensors#format (8 bytes header size, JSON header, data).
+The library `safetensors` reads and writes the files. A file is mapped when it is opened; the bytes of a tensor or of a
+slice are copied when they are read and no sooner, so a model of many shards goes onto devices part by part. Ours is
+what lies around a file: shards and their index, whole folders or none, and an `InputError` for what cannot be read.
 """
 
 from __future__ import annotations
@@ -12,91 +10,81 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
-import mmap
 import os
-import struct
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401 - numpy knows bfloat16 once this is imported, and safetensors then reads it
 import numpy as np
+from safetensors import SafetensorError, TensorSpec, safe_open
+from safetensors.numpy import save_file
 
 from flan_jax.errors import InputError
 from flan_jax.files.hashes import hash_file
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    "F64": np.dtype(np.float64),
-    "F32": np.dtype(np.float32),
-    "F16": np.dtype(np.float16),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
-    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
-    "I64": np.dtype(np.int64),
-    "I32": np.dtype(np.int32),
-    "I16": np.dtype(np.int16),
-    "I8": np.dtype(np.int8),
-    "U8": np.dtype(np.uint8),
-    "BOOL": np.dtype(np.bool_),
-}
-_CODES = {dtype: code for code, dtype in DTYPES.items()}
-_MAX_HEADER_BYTES = 100_000_000  # the reference implementation's own limit
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")  # such files can run code when opened
+INDEX = "model.safetensors.index.json"
 
 
-@dataclass(frozen=True)
-class _Entry:
-    file: _MappedFile
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    offset: int  # from the start of the file
+def indexed_files(directory: Path) -> list[str] | None:
+    """The shards that a model folder's index names; none: it has no index.
+
+    Raises:
+        InputError: the index is malformed, or reaches outside its folder.
+    """
+    index = directory / INDEX
+    if not index.exists():
+        return None
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        # an index is data from elsewhere: it must not reach outside its folder
+        stray = next((name for name in names if Path(name).name != name), None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise InputError(f"weights '{index}': not a shard index with a 'weight_map' ({e})") from e
+    if stray is not None:
+        raise InputError(f"weights '{index}': shard '{stray}' must be a file name in the same folder")
+    return names
 
 
-class _MappedFile:
-    """One safetensors file, its header parsed and checked, its data mapped."""
+class _File:
+    """One safetensors file, opened and checked; its bytes stay on disk."""
 
     def __init__(self, path: Path):
         self.path = path
         try:
-            with path.open("rb") as stream:
-                self.size_bytes = os.fstat(stream.fileno()).st_size
-                # an empty file cannot be mapped, and is no safetensors file either
-                self.map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if self.size_bytes else b""
+            self._file = safe_open(path, framework="numpy")
         except OSError as e:
-            raise InputError(f"weights '{path}': cannot be read ({e.strerror}); give a .safetensors file") from e
-        self.entries = self._parse()
-
-    def _parse(self) -> dict[str, _Entry]:
-        header_bytes = struct.unpack_from("<Q", self.map)[0] if self.size_bytes >= 8 else None
-        if header_bytes is None or header_bytes > min(_MAX_HEADER_BYTES, self.size_bytes - 8):
+            raise InputError(f"weights '{path}': cannot be read ({e}); give a .safetensors file") from e
+        except SafetensorError as e:
             raise InputError(
-                f"weights '{self.path}': no complete safetensors header in its {self.size_bytes} bytes; "
-                "the file is truncated or of another format, fetch it again"
-            )
+                f"weights '{path}': no sound safetensors file ({e}); it is truncated, malformed or of another format, "
+                "fetch it again"
+            ) from e
+        self.names: list[str] = self._file.offset_keys()
+        self.dtypes = {name: self._dtype(name) for name in self.names}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._file.get_slice(name).get_shape())
+
+    def read(self, name: str, slices: tuple[slice, ...]) -> np.ndarray:
+        shape = self.shape(name)
+        if not slices or 0 in shape:  # the library takes no slice of nothing
+            return self._file.get_tensor(name)[slices]
+        bounds = (slice(*cut.indices(size)) for cut, size in zip(slices, shape, strict=False))
+        return self._file.get_slice(name)[tuple(bounds)]
+
+    def _dtype(self, name: str) -> np.dtype[Any]:
         try:
-            header = json.loads(self.map[8 : 8 + header_bytes])
-            header.pop("__metadata__", None)
-            return {name: self._entry(name, 8 + header_bytes, **fields) for name, fields in header.items()}
-        except InputError:
-            raise
-        except (ValueError, TypeError, AttributeError) as e:
-            raise InputError(f"weights '{self.path}': its safetensors header is malformed ({e}); fetch it again") from e
-
-    def _entry(self, name: str, start: int, *, dtype: str, shape: list[int], data_offsets: list[int]) -> _Entry:
-        if dtype not in DTYPES:
+            # nothing is read for an empty slice, and its dtype is the library's own
+            return self.read(name, (slice(0, 0),) if self.shape(name) else ()).dtype
+        except (AttributeError, TypeError) as e:
+            code = self._file.get_slice(name).get_dtype()
             raise InputError(
-                f"weights '{self.path}': tensor '{name}' has type {dtype}; types that can be read: {', '.join(DTYPES)}"
-            )
-        begin, end = data_offsets
-        size_bytes = math.prod(shape) * DTYPES[dtype].itemsize
-        if begin < 0 or end - begin != size_bytes or start + end > self.size_bytes:
-            raise InputError(
-                f"weights '{self.path}': tensor '{name}' of {size_bytes} bytes is said to lie at {begin}–{end}, and "
-                f"the file holds {self.size_bytes - start} bytes of data; it is truncated or damaged, fetch it again"
-            )
-        return _Entry(self, DTYPES[dtype], tuple(shape), start + begin)
+                f"weights '{self.path}': tensor '{name}' has type {code}, which cannot be read; give the weights in "
+                "bfloat16, float16 or float32"
+            ) from e
 
 
 class SafetensorsSource:
@@ -104,39 +92,36 @@ class SafetensorsSource:
 
     def __init__(self, where: Path, files: Iterable[Path]):
         self._where = where
-        self._files = [_MappedFile(path) for path in files]
-        self._entries: dict[str, _Entry] = {}
+        self._files = [_File(path) for path in files]
+        self._file_of: dict[str, _File] = {}
         for file in self._files:
-            for name, entry in file.entries.items():
-                if name in self._entries:
-                    other = self._entries[name].file.path.name
+            for name in file.names:
+                if name in self._file_of:
                     raise InputError(
-                        f"weights '{where}': tensor '{name}' is in {other} and again in {file.path.name}; "
-                        "keep one of them"
+                        f"weights '{where}': tensor '{name}' is in {self._file_of[name].path.name} and again in "
+                        f"{file.path.name}; keep one of them"
                     )
-                self._entries[name] = entry
+                self._file_of[name] = file
 
     def names(self) -> list[str]:
         """Every tensor's name, in file order."""
-        return list(self._entries)
+        return list(self._file_of)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor; no data is read."""
-        return self._find(name).shape
+        return self._find(name).shape(name)
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The stored dtype of a tensor."""
-        return self._find(name).dtype
+        return self._find(name).dtypes[name]
 
     def read(self, name: str) -> np.ndarray:
-        """The whole tensor as a read-only view of the file."""
-        entry = self._find(name)
-        flat = np.frombuffer(entry.file.map, entry.dtype, math.prod(entry.shape), entry.offset)
-        return flat.reshape(entry.shape)
+        """The whole tensor, copied from the file."""
+        return self._find(name).read(name, ())
 
     def read_slice(self, name: str, slices: tuple[slice, ...]) -> np.ndarray:
-        """A part of the tensor as a read-only view of the file."""
-        return self.read(name)[slices]
+        """A part of the tensor, which alone is copied from the file."""
+        return self._find(name).read(name, slices)
 
     @property
     def fingerprint(self) -> str:
@@ -146,13 +131,13 @@ class SafetensorsSource:
             digests = pool.map(hash_file, (file.path for file in self._files))
             return hashlib.sha256("".join(digests).encode()).hexdigest()
 
-    def _find(self, name: str) -> _Entry:
+    def _find(self, name: str) -> _File:
         try:
-            return self._entries[name]
+            return self._file_of[name]
         except KeyError as e:
             raise InputError(
-                f"weights '{self._where}': no tensor '{name}'; it holds {len(self._entries)}, "
-                f"such as {', '.join(list(self._entries)[:3])}"
+                f"weights '{self._where}': no tensor '{name}'; it holds {len(self._file_of)}, "
+                f"such as {', '.join(self.names()[:3])}"
             ) from e
 
 
@@ -171,7 +156,7 @@ def write_tensors(
 
     Args:
         directory: Made if missing; must not hold weights of this stem yet.
-        tensors: Names and arrays; any dtype of `DTYPES`.
+        tensors: Names and arrays; any dtype that safetensors has.
         max_shard_bytes: Data bytes of a shard; a single larger tensor has a shard of its own.
         metadata: Text pairs for the header; `{"format": "pt"}`, which transformers asks for, is always there.
         stem: Start of the file names.
@@ -193,10 +178,10 @@ def write_tensors(
             written.append((temporary, list(shard)))
             total_bytes += _write_file(temporary, shard, header)
         _name_files(directory, stem, written, total_bytes)
-    except OSError as e:
-        raise InputError(
-            f"folder '{directory}': weights cannot be written ({e.strerror}); free or choose another"
-        ) from e
+    except (OSError, SafetensorError) as e:
+        # the library tells a full disk as its own error
+        reason = e.strerror if isinstance(e, OSError) else e
+        raise InputError(f"folder '{directory}': weights cannot be written ({reason}); free or choose another") from e
     finally:
         for temporary, _ in written:
             with contextlib.suppress(OSError):
@@ -210,8 +195,12 @@ def _group(tensors: Iterable[tuple[str, np.ndarray]], max_bytes: int) -> Iterabl
     for name, array in tensors:
         if name in seen:
             raise InputError(f"weights to write: tensor '{name}' comes twice; every name may be used once")
-        if array.dtype not in _CODES:
-            raise InputError(f"weights to write: tensor '{name}' has dtype {array.dtype}, which safetensors lacks")
+        try:
+            TensorSpec(dtype=array.dtype.name, shape=array.shape, data_ptr=0, data_len=array.nbytes)
+        except SafetensorError as e:
+            raise InputError(
+                f"weights to write: tensor '{name}' has dtype {array.dtype}, which safetensors lacks"
+            ) from e
         if shard and size_bytes + array.nbytes > max_bytes:
             yield shard
             shard, size_bytes = {}, 0
@@ -223,23 +212,11 @@ def _group(tensors: Iterable[tuple[str, np.ndarray]], max_bytes: int) -> Iterabl
 
 def _write_file(path: Path, shard: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> int:
     """Writes one safetensors file and returns its number of data bytes."""
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    # widest types first, as the reference writer does, so that every tensor lies aligned
-    ordered = sorted(shard.items(), key=lambda item: -item[1].dtype.itemsize)
-    end = 0
-    for name, array in ordered:
-        begin, end = end, end + array.nbytes
-        header[name] = {"dtype": _CODES[array.dtype], "shape": list(array.shape), "data_offsets": [begin, end]}
-    text = json.dumps(header, ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as stream:
-        stream.write(struct.pack("<Q", len(text)))
-        stream.write(text)
-        for _, array in ordered:
-            stream.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-        stream.flush()
+    # the library writes memory as it lies; np.ascontiguousarray would give a scalar a dimension
+    save_file({name: np.asarray(array, order="C") for name, array in shard.items()}, path, metadata=dict(metadata))
+    with path.open("rb") as stream:
         os.fsync(stream.fileno())
-    return end
+    return sum(array.nbytes for array in shard.values())
 
 
 def _name_files(directory: Path, stem: str, written: list[tuple[Path, list[str]]], total_bytes: int) -> None:

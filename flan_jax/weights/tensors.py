@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from flan_jax.errors import InputError
-from flan_jax.weights.safetensors import SafetensorsSource
-
-_PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+from flan_jax.weights.hub import local_weights
+from flan_jax.weights.safetensors import INDEX, PICKLE_SUFFIXES, SafetensorsSource, indexed_files
 
 
 class TensorSource(Protocol):
@@ -44,20 +42,20 @@ class TensorSource(Protocol):
 
 
 def open_tensors(path: str | Path) -> TensorSource:
-    """The weights at `path`: a Hugging Face model directory, one `.safetensors` file, or a `.gguf` file.
+    """The weights at `path`: a model directory, a `.safetensors` or `.gguf` file, or a hub name, which is fetched.
 
     Raises:
-        InputError: nothing there, no readable weights, a shard of the index missing, a truncated or malformed file, or
-            only pickle files.
+        InputError: nothing there, not to be had from the hub, no readable weights, a shard of the index missing, a
+            truncated or malformed file, or only pickle files.
     """
-    path = Path(path)
+    path = local_weights(path)
     if path.suffix.lower() == ".gguf":
         from flan_jax.weights.gguf import GgufSource  # late: it stands on this module
 
         return GgufSource(path)
     if path.is_dir():
         return SafetensorsSource(path, _shards(path))
-    if path.suffix.lower() in _PICKLE_SUFFIXES:
+    if path.suffix.lower() in PICKLE_SUFFIXES:
         raise _pickle_refused(path, path.name)
     if not path.exists():
         raise InputError(
@@ -67,18 +65,11 @@ def open_tensors(path: str | Path) -> TensorSource:
 
 
 def _shards(directory: Path) -> list[Path]:
-    index_path = directory / "model.safetensors.index.json"
-    if index_path.exists():
-        try:
-            names = sorted(set(json.loads(index_path.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise InputError(f"weights '{index_path}': not a shard index with a 'weight_map' ({e})") from e
-        for name in names:
-            # an index is data from elsewhere: it must not reach outside its folder
-            if Path(name).name != name:
-                raise InputError(f"weights '{index_path}': shard '{name}' must be a file name in the same folder")
-            if not (directory / name).is_file():
-                raise InputError(f"weights '{directory}': shard '{name}' of the index is missing; fetch it again")
+    names = indexed_files(directory)
+    if names is not None:
+        missing = [name for name in names if not (directory / name).is_file()]
+        if missing:
+            raise InputError(f"weights '{directory}': shard '{missing[0]}' of the index is missing; fetch it again")
         return [directory / name for name in names]
     found = sorted(directory.glob("*.safetensors"))
     if len(found) == 1:
@@ -86,9 +77,9 @@ def _shards(directory: Path) -> list[Path]:
     if found:
         raise InputError(
             f"weights '{directory}': {len(found)} safetensors files ({found[0].name}, {found[1].name} …) and no "
-            "model.safetensors.index.json; add the index or leave one file"
+            f"{INDEX}; add the index or leave one file"
         )
-    pickles = sorted(p.name for p in directory.iterdir() if p.suffix.lower() in _PICKLE_SUFFIXES)
+    pickles = sorted(p.name for p in directory.iterdir() if p.suffix.lower() in PICKLE_SUFFIXES)
     if pickles:
         raise _pickle_refused(directory, pickles[0])
     ggufs = sorted(directory.glob("*.gguf"))

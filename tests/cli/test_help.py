@@ -1,4 +1,4 @@
-"""The help answers at once, and knows the commands the README names."""
+"""The help answers at once, and knows the commands the README names; the map of the tree is true."""
 
 import re
 import subprocess
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 HEAVY = ("jax", "tensorflow", "transformers", "torch", "seqio", "orbax", "numpy")
 
 
@@ -53,12 +54,13 @@ def test_every_command_of_the_readme_exists(command):
         assert command(*words.split(), "--help").code == 0, words
 
 
-def test_files_of_the_readme_map_exist():
-    map_text = README.read_text().partition("## Map of the tree")[2].partition("```\n")[2].partition("```")[0]
+def test_files_of_the_map_exist():
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    map_text = contributing.partition("## Map of the tree")[2].partition("```\n")[2].partition("```")[0]
     names = [line.split()[0] for line in map_text.splitlines() if line]
     assert len(names) > 8
     for name in names:
-        assert (README.parent / name).exists(), name
+        assert (ROOT / name).exists(), name
 
 
 def test_the_schema_is_printed(command):

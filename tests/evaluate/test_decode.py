@@ -31,7 +31,7 @@ def last_logits(graphdef, state, inputs, length):
     positions = jnp.arange(inputs.shape[1], dtype=jnp.int32)[None]
     segments = (positions < length).astype(jnp.int32)
     hidden = model.hidden({"inputs": inputs, "segments": segments, "positions": positions})
-    return hidden[0, length - 1] @ model.head().T
+    return model.logits(hidden[0, length - 1])
 
 
 def naive_greedy(llama, prompt, count) -> list[int]:

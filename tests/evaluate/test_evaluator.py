@@ -76,7 +76,7 @@ def t5_logits(graphdef, state, prompt, targets) -> np.ndarray:
 @partial(jax.jit, static_argnums=0)
 def all_logits(graphdef, state, batch):
     model = nnx.merge(graphdef, state)
-    return model.hidden(batch)[0] @ model.head().T
+    return model.logits(model.hidden(batch)[0])
 
 
 @pytest.mark.parametrize("devices", [1, 4])

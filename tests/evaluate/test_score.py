@@ -31,9 +31,8 @@ def brute_force(graphdef, state, item) -> list[float]:
 def all_scores(graphdef, state, inputs, segments):
     model = nnx.merge(graphdef, state)
     positions = jnp.arange(inputs.shape[1], dtype=jnp.int32)[None]
-    return jax.nn.log_softmax(
-        model.hidden({"inputs": inputs, "segments": segments, "positions": positions}) @ model.head().T
-    )
+    hidden = model.hidden({"inputs": inputs, "segments": segments, "positions": positions})
+    return jax.nn.log_softmax(model.logits(hidden))
 
 
 @pytest.mark.parametrize("devices", [1, 4])

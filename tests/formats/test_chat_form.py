@@ -12,6 +12,7 @@ from small_tokenizers import BRACKETS, CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MAR
 
 from flan_jax.errors import InputError
 from flan_jax.text.chat import ChatEncoder, make_encoder
+from flan_jax.text.chat_template import ChatTemplate
 from flan_jax.text.conversation import ConversationError, Message
 from flan_jax.text.plain import PairEncoder, TextEncoder
 from flan_jax.text.tokenizer import Tokenizer, load_tokenizer
@@ -282,12 +283,66 @@ def test_the_form_follows_config_and_model(tmp_path: Path):
         make_encoder("chat", plain, "default", is_encoder_decoder=False)
 
 
-@pytest.mark.parity
+# what templates of released models use: a macro, captured text, a namespace, loop controls, JSON, tests of names
+MACRO = (
+    "{% macro say(message) %}<|im_start|>{{ message.role }}\n"
+    "{% if message.role == 'assistant' %}{% generation %}{{ message.content }}<|im_end|>{% endgeneration %}"
+    "{% else %}{{ message.content }}<|im_end|>{% endif %}\n\n{% endmacro %}"
+    "{% for message in messages %}{{ say(message) }}{% endfor %}"
+)
+CAPTURED = (
+    "{% for message in messages %}{% set turn %}  <|im_start|>{{ message.role }}\n"
+    "{% if message.role == 'assistant' %}{% generation %}{{ message.content }}<|im_end|>{% endgeneration %}"
+    "{% else %}{{ message.content }}<|im_end|>{% endif %}{% endset %}{{ turn | trim }}{% endfor %}"
+)
+RICH = (
+    "{%- set ns = namespace(count=0, first=true) -%}{{ bos_token }}\n"
+    "    {%- for message in messages -%}\n"
+    "        {%- if message.role == 'tool' %}{% continue %}{% endif -%}\n"
+    "        {%- if ns.first and tools is none and documents is not defined %}no {% endif -%}\n"
+    "        {%- set ns.count = ns.count + 1 -%}{%- set ns.first = false -%}\n"
+    "        <|im_start|>{{ message | tojson }}{{ {'a': '<é>', 'b': [1]} | tojson(indent=2, sort_keys=True) }}\n"
+    "{{ message['content'].split('?')[0].strip() }} {{ loop.index }} {{ ns.count }}<|im_end|>\n"
+    "    {%- if ns.count > 3 %}{% break %}{% endif %}\n"
+    "    {%- endfor %}{{ missing }}{{ dict(a=1) }}{{ strftime_now is defined }}\n"
+    "{%- if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.mark.parametrize("name", ["plain", "default system", "marked", "brackets", "macro", "captured", "rich"])
+@pytest.mark.parametrize("adds_prompt", [False, True])
+def test_text_is_what_transformers_renders(name: str, adds_prompt: bool):
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    templates = [CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MARKED, BRACKETS, MACRO, CAPTURED, RICH]
+    names = ["plain", "default system", "marked", "brackets", "macro", "captured", "rich"]
+    template = dict(zip(names, templates, strict=True))[name]
+    special = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
+    turns = [{"role": message.role, "content": message.content} for message in TALK]
+    (expected,), _ = render_jinja_template([turns], None, None, template, add_generation_prompt=adds_prompt, **special)
+    assert ChatTemplate(template, special, "x").render(TALK, add_generation_prompt=adds_prompt)[0] == expected
+
+
+@pytest.mark.parametrize("template", [CHATML_MARKED, MACRO, CAPTURED], ids=["marked", "macro", "captured"])
+def test_marks_lie_on_the_answers_also_in_macros_and_captured_text(template: str):
+    text, spans = ChatTemplate(template, {}, "x").render(TALK, add_generation_prompt=False)
+    assert [text[begin:end] for begin, end in spans] == ["It is Paris.<|im_end|>", "Yes,\n it is.<|im_end|>"]
+
+
+@pytest.mark.parametrize(
+    "template", ["{% set ns = namespace(_a=1) %}", "{% set ns = namespace() %}{% set ns._a = 1 %}"]
+)
+def test_a_namespace_takes_no_private_names(template: str):
+    with pytest.raises(InputError, match="no names with an underscore in front, as '_a'"):
+        ChatTemplate(template, {}, "x").render(TALK, add_generation_prompt=False)
+
+
 @pytest.mark.parametrize("template", [CHATML, CHATML_DEFAULT_SYSTEM, CHATML_MARKED, BRACKETS])
 def test_ids_and_masks_equal_those_of_transformers(tmp_path: Path, template: str):
-    transformers = pytest.importorskip("transformers", reason="needs the extra 'parity'")
+    from transformers import AutoTokenizer
+
     tokenizer = _tokenizer(tmp_path, template)
-    reference = transformers.AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
+    reference = AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
     encoder = ChatEncoder(tokenizer, "default")
     turns = [{"role": message.role, "content": message.content} for message in TALK]
     expected = reference.apply_chat_template(turns, return_dict=True, return_assistant_tokens_mask=True)

@@ -15,7 +15,6 @@ from small_tokenizers import CHATML, SENTENCES, SHARED, byte_level_backend, trai
 
 from flan_jax.errors import InputError
 from flan_jax.runs.fetch import convert_gguf
-from flan_jax.text.sentencepiece import read_vocabulary
 from flan_jax.text.tokenizer import load_tokenizer
 from flan_jax.weights.architecture import read_architecture
 from flan_jax.weights.gguf import GgufSource
@@ -245,12 +244,12 @@ def test_the_file_says_whether_text_starts_with_a_token_and_what_ends_a_turn(tmp
 def test_sentencepiece_vocabularies_encode_alike_from_gguf(tmp_path: Path):
     options = {"model_type": "bpe", "byte_fallback": True, "vocab_size": 460, "normalization_rule_name": "identity"}
     spm = train_sentencepiece(tmp_path, "tokenizer", remove_extra_whitespaces=False, **options)
-    vocabulary = read_vocabulary(spm)
+    vocabulary = pytest.importorskip("sentencepiece.sentencepiece_model_pb2").ModelProto.FromString(spm.read_bytes())
     writer = gguf.GGUFWriter(tmp_path / "x.gguf", "llama")
     writer.add_tokenizer_model("llama")
-    writer.add_token_list([piece.text for piece in vocabulary.pieces])
+    writer.add_token_list([piece.piece for piece in vocabulary.pieces])
     writer.add_token_scores([piece.score for piece in vocabulary.pieces])
-    writer.add_token_types([piece.kind for piece in vocabulary.pieces])
+    writer.add_token_types([piece.type for piece in vocabulary.pieces])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.write_header_to_file()

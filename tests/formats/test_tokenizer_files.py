@@ -2,13 +2,18 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from small_tokenizers import SENTENCES, SHARED, byte_level_backend, train_sentencepiece, write_directory
 
 from flan_jax.errors import InputError
+from flan_jax.text.chat import ChatEncoder
+from flan_jax.text.conversation import Message
 from flan_jax.text.tokenizer import load_tokenizer
 
 TEXTS = (
@@ -86,6 +91,12 @@ def test_a_directory_brings_its_special_tokens_and_template(tmp_path: Path):
     assert tokenizer.encode("<|im_start|>house<|im_end|>")[::4] != []
     (tmp_path / "chat_template.jinja").write_text("{{ 1 }}")
     assert load_tokenizer(tmp_path).chat_template == "{{ 1 }}"
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates" / "tool_use.jinja").write_text("{{ 2 }}")
+    assert load_tokenizer(tmp_path).chat_template == "{{ 1 }}"
+    (tmp_path / "chat_template.jinja").unlink()
+    with pytest.raises(InputError, match="templates tool_use and none named 'default'"):
+        load_tokenizer(tmp_path)
 
 
 def test_named_templates_give_the_default_one(tmp_path: Path):
@@ -144,17 +155,17 @@ def test_the_fingerprint_follows_vocabulary_template_and_special_tokens(tmp_path
     assert len({load_tokenizer(path).fingerprint for path in paths}) == 4
 
 
-@pytest.mark.parity
 @pytest.mark.parametrize("kind", ["bytes", "unigram", "bpe"])
 def test_transformers_loads_what_is_saved(tmp_path: Path, kind: str):
-    transformers = pytest.importorskip("transformers", reason="needs the extra 'parity'")
+    from transformers import AutoTokenizer
+
     if kind == "bytes":
         source = write_directory(tmp_path / "source", "{{ messages }}")
     else:
         source = train_sentencepiece(tmp_path, "tokenizer", **({"vocab_size": 200} | MODELS[kind]))
     tokenizer = load_tokenizer(source)
     tokenizer.save(tmp_path / "saved")
-    reference = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    reference = AutoTokenizer.from_pretrained(tmp_path / "saved")
     for text in TEXTS:
         assert reference.encode(text, add_special_tokens=False) == tokenizer.encode(text)
     assert (reference.bos_token_id, reference.eos_token_id) == (tokenizer.bos_id, tokenizer.eos_id)
@@ -168,8 +179,8 @@ def test_transformers_loads_what_is_saved(tmp_path: Path, kind: str):
         ("tokenizer.json", "{", "is no tokenizer.json that can be read"),
         ("tokenizer.json", '{"model": {"type": "magic"}}', "is no tokenizer.json that can be read"),
         ("tokenizer.model", "no protocol buffer", "is no SentencePiece model"),
-        ("tokenizer.model", "", "holds no pieces"),
-        ("tokenizer_config.json", "[]", "the folder holds none of tokenizer.json"),
+        ("tokenizer.model", "", "is no SentencePiece model"),
+        ("tokenizer_config.json", "{}", "the folder holds none of tokenizer.json"),
         ("model.gguf", "", "to use model.gguf, give the file itself"),
     ],
 )
@@ -203,6 +214,89 @@ def test_added_tokens_that_do_not_fit_the_vocabulary_are_refused(tmp_path: Path)
         load_tokenizer(tmp_path)
 
 
+def test_a_file_is_read_as_it_stands_whatever_class_a_config_names(tmp_path: Path):
+    cutting = byte_level_backend()
+    cutting.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Digits(individual_digits=True),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    write_directory(tmp_path, tokenizer_class="GPT2Tokenizer")
+    assert len(load_tokenizer(tmp_path).encode("42")) == 1
+    cutting.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.backend.to_str() == cutting.to_str()
+    assert len(tokenizer.encode("42")) == 2
+    # and so by others, once it is saved
+    tokenizer.save(tmp_path / "saved")
+    (tmp_path / "saved" / "config.json").write_text('{"model_type": "llama"}')
+    from transformers import AutoTokenizer
+
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved").encode("42") == tokenizer.encode("42")
+
+
+def test_a_vocabulary_and_merges_become_the_class_that_the_config_names(tmp_path: Path):
+    write_directory(tmp_path, tokenizer_class="GPT2Tokenizer")
+    (tmp_path / "tokenizer.json").unlink()
+    model = json.loads(byte_level_backend().to_str())["model"]
+    (tmp_path / "vocab.json").write_text(json.dumps(model["vocab"]))
+    (tmp_path / "merges.txt").write_text("\n".join(" ".join(merge) for merge in model["merges"]))
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode_batch(TEXTS) == [byte_level_backend().encode(text).ids for text in TEXTS]
+    assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.adds_bos) == (0, 2, False)
+    (tmp_path / "vocab.json").write_text("{")
+    with pytest.raises(InputError, match=r"cannot read its vocab\.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_byt5_needs_no_vocabulary(tmp_path: Path):
+    from transformers import ByT5Tokenizer
+
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer", "extra_ids": 125}')
+    tokenizer, reference = load_tokenizer(tmp_path), ByT5Tokenizer()
+    for text in (*TEXTS, "a<extra_id_3> b</s>"):
+        assert tokenizer.encode(text) == reference.encode(text, add_special_tokens=False)
+        assert tokenizer.decode(tokenizer.encode(text), skip_special=False) == text
+    assert (tokenizer.vocab_size, tokenizer.eos_id, tokenizer.pad_id) == (384, 1, 0)
+    assert load_tokenizer(tmp_path).fingerprint != load_tokenizer("bytes").fingerprint
+
+
+def test_code_that_a_folder_brings_is_refused_and_never_run(tmp_path: Path):
+    write_directory(tmp_path, tokenizer_class="OwnTokenizer", auto_map={"AutoTokenizer": ["own.OwnTokenizer", None]})
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass OwnTokenizer: pass\n")
+    with pytest.raises(InputError, match=r"Python code of its own .* which is never run"):
+        load_tokenizer(tmp_path)
+    assert (
+        load_tokenizer(tmp_path / "tokenizer.json").encode("the house") == byte_level_backend().encode("the house").ids
+    )
+    assert not (tmp_path / "ran").exists()
+
+
+def test_loading_leaves_torch_out_and_a_worker_leaves_transformers_out(tmp_path: Path):
+    write_directory(tmp_path, "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}")
+    load = (
+        "import pickle, sys; from flan_jax.text.chat import ChatEncoder; from flan_jax.text.tokenizer import "
+        "load_tokenizer\npickle.dump(ChatEncoder(load_tokenizer(sys.argv[1]), 'default'), open(sys.argv[2], 'wb'))\n"
+        "print([name for name in ('torch', 'jax', 'tensorflow') if name in sys.modules])"
+    )
+    use = (
+        "import pickle, sys; encoder = pickle.load(open(sys.argv[2], 'rb'))\n"
+        "from flan_jax.text.conversation import Message\n"
+        "(example,) = encoder.encode([[Message('user', 'a house'), Message('assistant', 'is 42')]])\n"
+        "print(example.ids.tolist(), [name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    words = [str(tmp_path), str(tmp_path / "encoder.pickle")]
+    outputs = [
+        subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True).stdout
+        for script in (load, use)
+    ]
+    turns = [Message("user", "a house"), Message("assistant", "is 42")]
+    (example,) = ChatEncoder(load_tokenizer(tmp_path), "default").encode([turns])
+    assert outputs == ["[]\n", f"{example.ids.tolist()} []\n"]
+
+
 def _shared(*parts: str) -> Path:
     path = SHARED.joinpath(*parts)
     if not path.exists():
@@ -232,16 +326,16 @@ def test_the_real_mistral_vocabulary_encodes_as_sentencepiece_does():
     assert tokenizer.adds_bos
 
 
-@pytest.mark.parity
 @pytest.mark.parametrize("legacy", [True, False])
 def test_the_real_mistral_vocabulary_encodes_as_transformers_does(tmp_path: Path, legacy: bool):
-    transformers = pytest.importorskip("transformers", reason="needs the extra 'parity'")
+    from transformers import AutoTokenizer
+
     (tmp_path / "tokenizer.model").write_bytes(_shared("tokenizers", "mistral-v1", "tokenizer.model").read_bytes())
     settings = {"tokenizer_class": "LlamaTokenizer", "legacy": legacy, "bos_token": "<s>", "eos_token": "</s>"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"unk_token": "<unk>"}))
-    reference = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    reference = AutoTokenizer.from_pretrained(tmp_path)
     tokenizer = load_tokenizer(tmp_path)
-    # transformers 5.23 leaves the scores of this vocabulary out of account, which shows where spaces follow each other;
+    # its Llama class leaves the scores of this vocabulary out of account, which shows where spaces follow each other;
     # there, the test above holds us to sentencepiece
     texts = [text for text in TEXTS if "  " not in text and text.strip() == text]
     texts.append("<s>[INST] house [/INST] house</s><s>[INST] x [/INST]")

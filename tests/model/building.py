@@ -8,11 +8,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 
 from flan_jax.config import MeshConfig
 from flan_jax.config_file import parse_config
-from flan_jax.model.load import Parts, create, merge_module
-from flan_jax.model.nn.likelihood import token_logits
+from flan_jax.model.load import Parts, create
 from flan_jax.parallel.mesh import make_mesh
 from flan_jax.weights.safetensors import write_tensors
 
@@ -39,8 +39,8 @@ def logits_of(parts: Parts, batch: dict[str, Any], mesh=None) -> np.ndarray:
 # the graph is static, so that tests of one architecture share a compilation
 @partial(jax.jit, static_argnums=0)
 def _logits(graphdef, tuned, frozen, batch):
-    module = merge_module(graphdef, tuned, frozen)
-    return token_logits(module.hidden(batch), module.head())
+    module = nnx.merge(graphdef, tuned, frozen)
+    return module.logits(module.hidden(batch))
 
 
 def model_directory(directory: Path, settings: dict[str, Any], tensors: dict[str, np.ndarray], **layout: Any) -> Path:

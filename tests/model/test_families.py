@@ -6,8 +6,8 @@ from building import LLAMA, config_of
 from t5_reference import ARCHITECTURES
 
 from flan_jax.errors import InputError
-from flan_jax.model.blueprint import blueprint_of, flat_parameters
-from flan_jax.model.family import family_of
+from flan_jax.model.blueprint import Blueprint, blueprint_of, flat_parameters
+from flan_jax.model.family import describe, family_of
 from flan_jax.model.names import Name
 
 SETTINGS = {
@@ -17,9 +17,13 @@ SETTINGS = {
 }
 
 
+def blueprint_for(config) -> Blueprint:
+    return blueprint_of(config, describe(config.model))
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_table_names_every_parameter_once(name):
-    blueprint, _ = blueprint_of(config_of({"architecture": SETTINGS[name]}))
+    blueprint = blueprint_for(config_of({"architecture": SETTINGS[name]}))
     _, tuned, _ = blueprint.abstract()
     bases = [entry.ours for entry in blueprint.family.names(blueprint.architecture)]
     assert sorted(bases) == sorted(flat_parameters(tuned))
@@ -27,7 +31,7 @@ def test_the_table_names_every_parameter_once(name):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_adapter_has_a_name(name):
-    blueprint, _ = blueprint_of(config_of({"architecture": SETTINGS[name]}, {"method": "lora"}))
+    blueprint = blueprint_for(config_of({"architecture": SETTINGS[name]}, {"method": "lora"}))
     _, tuned, frozen = blueprint.abstract()
     kernels = [path for path in flat_parameters(frozen) if path.endswith(".kernel")]
     assert len(flat_parameters(tuned)) == 2 * len(kernels)
@@ -45,7 +49,7 @@ def test_names_and_shapes_are_those_of_transformers(name):
         model = getattr(transformers, kind)(transformers.AutoConfig.for_model(**settings))
     theirs = {key: tuple(value.shape) for key, value in model.state_dict().items() if "embed_tokens" not in key}
     theirs["model.embed_tokens.weight"] = theirs["shared.weight"] = (settings["vocab_size"], model.config.hidden_size)
-    blueprint, _ = blueprint_of(config_of({"architecture": settings}))
+    blueprint = blueprint_for(config_of({"architecture": settings}))
     ours = {}
     for path, parameter in flat_parameters(blueprint.abstract()[1]).items():
         entry, shape = blueprint.names[path], parameter.get_value().shape
@@ -76,7 +80,7 @@ def test_an_unknown_family_is_refused():
 
 def test_the_config_sets_the_rate_of_dropout():
     def blueprint(settings, tuning=None, **model):
-        return blueprint_of(config_of({"architecture": settings, **model}, tuning))[0]
+        return blueprint_for(config_of({"architecture": settings, **model}, tuning))
 
     assert blueprint(ARCHITECTURES["t5_1_1"]).has_dropout
     assert not blueprint(ARCHITECTURES["t5_1_1"], dropout=0.0).has_dropout

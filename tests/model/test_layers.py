@@ -7,7 +7,6 @@ import pytest
 from building import LLAMA, parts_of
 from flax import nnx
 
-from flan_jax.model.load import merge_module
 from flan_jax.model.nn.bits import from_bits, to_bits
 from flan_jax.model.nn.layers import ComputeSettings, Projection, RMSNorm, drop, scan_layers
 from flan_jax.model.nn.matmul import product, project
@@ -59,7 +58,7 @@ def compiled_gradient_text() -> str:
     batch = {"inputs": ids, "segments": ids, "positions": ids}
 
     def loss(tuned, frozen):
-        return jnp.sum(merge_module(parts.graphdef, tuned, frozen).hidden(batch).astype(jnp.float32))
+        return jnp.sum(nnx.merge(parts.graphdef, tuned, frozen).hidden(batch).astype(jnp.float32))
 
     return jax.jit(jax.grad(loss)).lower(parts.tuned, parts.frozen).compile().as_text()
 

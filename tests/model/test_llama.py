@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from building import logits_of, model_directory, moved, parts_of
+from flax import nnx
 from llama_reference import ARCHITECTURES, GOLDEN, GOLDEN_NAMES, rows, torch_logits, torch_model
 
 from flan_jax.errors import InputError
 from flan_jax.model.architecture.decoder import LlamaArchitecture
-from flan_jax.model.load import merge_module
 
 # what is compared here is the same program twice; how well it is compiled does not matter
 FAST_COMPILE = {"xla_backend_optimization_level": 0}
@@ -64,7 +64,7 @@ def test_bfloat16_stays_near(pretrained):
 @partial(jax.jit, static_argnums=0, compiler_options=FAST_COMPILE)
 def compiled_gradient(graphdef, tuned, frozen, batch, weights, key):
     def loss(tuned):
-        hidden = merge_module(graphdef, tuned, frozen).hidden(batch, dropout_key=key)
+        hidden = nnx.merge(graphdef, tuned, frozen).hidden(batch, dropout_key=key)
         return jnp.sum(jnp.sin(hidden.astype(jnp.float32)).sum(-1) * weights)
 
     return jax.value_and_grad(loss)(tuned)
@@ -79,7 +79,7 @@ def gradient(parts, batch, weights=None):
 
 @partial(jax.jit, static_argnums=0, compiler_options=FAST_COMPILE)
 def compiled_hidden(graphdef, tuned, frozen, batch, key):
-    return merge_module(graphdef, tuned, frozen).hidden(batch, dropout_key=key).astype(jnp.float32)
+    return nnx.merge(graphdef, tuned, frozen).hidden(batch, dropout_key=key).astype(jnp.float32)
 
 
 def hidden(parts, batch, key=None):

@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from building import LLAMA, parts_of
+from flax import nnx
 
-from flan_jax.model.load import merge_module
-from flan_jax.model.nn.likelihood import token_logits
 from flan_jax.text.tokenizer import load_tokenizer
 
 NEW = 6
@@ -22,16 +21,16 @@ def left_padded(ids: np.ndarray, padding: list[int]) -> dict[str, np.ndarray]:
 
 @partial(jax.jit, static_argnums=0, static_argnames="steps", compiler_options=FAST_COMPILE)
 def start(graphdef, tuned, frozen, prompt, *, steps):
-    module = merge_module(graphdef, tuned, frozen)
+    module = nnx.merge(graphdef, tuned, frozen)
     hidden, state = module.start_decode(prompt, max_new_tokens=steps)
-    return token_logits(hidden, module.head()), state
+    return module.logits(hidden), state
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=3, compiler_options=FAST_COMPILE)
 def step(graphdef, tuned, frozen, state, tokens):
-    module = merge_module(graphdef, tuned, frozen)
+    module = nnx.merge(graphdef, tuned, frozen)
     hidden, state = module.decode_step(state, tokens)
-    return token_logits(hidden, module.head()), state
+    return module.logits(hidden), state
 
 
 def decoded_logits(parts, prompt, following) -> np.ndarray:
@@ -50,8 +49,8 @@ def test_cached_steps_equal_the_whole_row(strict_types):
     ids = np.random.default_rng(0).integers(0, 40, (3, 9 + NEW)).astype(np.int32)
     padding = [0, 4, 8]
     found = decoded_logits(parts, left_padded(ids[:, :9], padding), ids[:, 9:])
-    module = merge_module(parts.graphdef, parts.tuned, parts.frozen)
-    logits = jax.jit(lambda batch: token_logits(module.hidden(batch), module.head()), compiler_options=FAST_COMPILE)
+    module = nnx.merge(parts.graphdef, parts.tuned, parts.frozen)
+    logits = jax.jit(lambda batch: module.logits(module.hidden(batch)), compiler_options=FAST_COMPILE)
     for row, pad in enumerate(padding):
         # the whole row, its padding moved to the end, where nothing sees it
         real = np.concatenate([ids[row, pad:], np.zeros(pad, np.int32)])[None]

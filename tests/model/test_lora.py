@@ -7,7 +7,6 @@ from flax import nnx
 from flan_jax.config import LoraConfig
 from flan_jax.errors import InputError
 from flan_jax.model.adapters.lora import LoraSettings, resolve_targets
-from flan_jax.model.load import merge_module
 from flan_jax.model.nn.layers import fold
 
 PROJECTIONS = {
@@ -89,7 +88,7 @@ def test_adapters_are_only_where_they_are_asked_for():
 def test_folded_weights_say_what_the_adapter_says():
     parts = moved(lora_parts(scaling="rslora"))
     expected = logits_of(parts, decoder_rows())
-    module = merge_module(parts.graphdef, parts.tuned, parts.frozen)
+    module = nnx.merge(parts.graphdef, parts.tuned, parts.frozen)
     fold(module)
     graphdef, state = nnx.split(module)
     assert not [path for path in arrays_of(state) if "lora" in path]

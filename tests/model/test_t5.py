@@ -3,11 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from building import logits_of, mesh_of, model_directory, parts_of
+from flax import nnx
 from t5_reference import ARCHITECTURES, GOLDEN, rows, torch_logits, torch_model
 
 from flan_jax.errors import InputError
 from flan_jax.model.architecture.encoder_decoder import T5Architecture
-from flan_jax.model.load import merge_module
 from flan_jax.model.nn.relative_bias import distance_buckets
 
 NAMES = tuple(ARCHITECTURES)
@@ -56,7 +56,7 @@ def test_logits_equal_the_torch_reference(name, tmp_path):
 
 def gradient(parts):
     def loss(tuned):
-        return jnp.mean(jnp.square(merge_module(parts.graphdef, tuned, parts.frozen).hidden(on_device(rows()))))
+        return jnp.mean(jnp.square(nnx.merge(parts.graphdef, tuned, parts.frozen).hidden(on_device(rows()))))
 
     return jax.tree.leaves(jax.jit(jax.grad(loss))(parts.tuned))
 
@@ -117,7 +117,7 @@ def test_no_gradient_crosses_segments(pretrained):
     packed, _, places = packed_and_alone()
 
     def first_segment(tuned):
-        hidden = merge_module(parts.graphdef, tuned, parts.frozen).hidden(on_device(packed))
+        hidden = nnx.merge(parts.graphdef, tuned, parts.frozen).hidden(on_device(packed))
         return jnp.sum(hidden[0, places[0]])
 
     gradient = jax.jit(jax.grad(first_segment))(parts.tuned)
@@ -158,7 +158,7 @@ def test_decoding_equals_the_full_forward(name, padded, dtype, pretrained, stric
 
     @jax.jit
     def generate(tuned, batch):
-        module = merge_module(parts.graphdef, tuned, parts.frozen)
+        module = nnx.merge(parts.graphdef, tuned, parts.frozen)
         hidden, state = module.start_decode(batch, max_new_tokens=length - 1)
 
         def step(state, tokens):
@@ -179,7 +179,7 @@ def test_dropout_follows_its_key(pretrained):
 
     @jax.jit
     def hidden(tuned, key):
-        return merge_module(parts.graphdef, tuned, parts.frozen).hidden(on_device(rows()), dropout_key=key)
+        return nnx.merge(parts.graphdef, tuned, parts.frozen).hidden(on_device(rows()), dropout_key=key)
 
     one, again, other = (np.asarray(hidden(parts.tuned, jax.random.key(seed))) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, again)

@@ -6,9 +6,9 @@ from building import LLAMA, config_of, decoder_rows, logits_of, mesh_of, model_d
 from t5_reference import ARCHITECTURES, GOLDEN, rows
 
 from flan_jax.errors import InputError
-from flan_jax.model.blueprint import check_vocabulary
-from flan_jax.model.load import base_fingerprint, create
+from flan_jax.model.load import base_fingerprint
 from flan_jax.weights.safetensors import SafetensorsSource
+from flan_jax.weights.tensors import open_tensors
 
 MESHES = [(1, 1, 1), (8, 1, 1), (2, 2, 2)]
 T5 = ARCHITECTURES["t5_1_1"]
@@ -122,16 +122,8 @@ def test_copies_of_the_embedding_are_fine_and_a_head_of_its_own_is_not(tmp_path,
         parts_of({"path": str(tmp_path / "own")})
 
 
-def test_a_tokenizer_larger_than_the_embedding_is_refused(t5_directory):
-    config = config_of({"path": t5_directory})
-    parts = create(config, mesh_of(), vocabulary=39)
-    check_vocabulary(parts.architecture, 40)
-    with pytest.raises(InputError, match="tokenizer makes 41 token ids and the embedding has 40 rows"):
-        create(config, mesh_of(), vocabulary=41)
-
-
 def test_a_model_must_be_named():
-    with pytest.raises(InputError, match=r"set 'model\.path'"):
+    with pytest.raises(InputError, match=r"neither 'model\.path' .* is given; give one"):
         parts_of({})
 
 
@@ -143,7 +135,8 @@ def test_a_dimension_that_does_not_divide_is_named():
 def test_the_fingerprint_follows_the_bytes(tmp_path, t5_tensors, t5_directory):
     changed = {**t5_tensors, "shared.weight": t5_tensors["shared.weight"] + 1}
     other = model_directory(tmp_path, T5, changed)
-    prints = [base_fingerprint(config_of({"path": str(path)})) for path in (t5_directory, other)]
-    prints += [base_fingerprint(config_of({"architecture": ARCHITECTURES[name]})) for name in ARCHITECTURES]
+    sources = [open_tensors(path) for path in (t5_directory, other, t5_directory)]
+    prints = [base_fingerprint(config_of({}), source) for source in sources]
+    prints += [base_fingerprint(config_of({"architecture": ARCHITECTURES[name]}), None) for name in ARCHITECTURES]
     assert len(set(prints)) == 4
-    assert prints[0] == base_fingerprint(config_of({"path": t5_directory}))
+    assert prints[0] == prints[2]

@@ -35,7 +35,7 @@ def take(batches: Batches, count: int) -> list[Batch]:
 
 def trainer_s_batches(run: Run, count: int) -> list[Batch]:
     """As `tune` loads them."""
-    blueprint, _ = check_model(run.config)
+    blueprint, _ = check_model(run.config, run.text)
     with Loader(
         run.plan,
         run.prepared.train,

@@ -16,6 +16,7 @@ from tiny_run import tiny_config, tiny_mesh
 from flan_jax.errors import InputError, NotFiniteError, StoppedError
 from flan_jax.train.checkpoint import Checkpoints
 from flan_jax.train.loop import Ended, Progress, train_loop
+from flan_jax.train.objectives.objective import Weighted
 from flan_jax.train.state import TrainState
 
 STEPS = 12
@@ -44,7 +45,10 @@ def toy_step(state: TrainState, batch: dict[str, jax.Array]) -> tuple[TrainState
     return TrainState(state.step + 1, tuned, state.optimizer), {
         "loss": batch["loss"].sum(),
         "weight": batch["weight"].sum(),
-        "task_loss": batch["loss"],
+        "named": {
+            "loss": Weighted(batch["loss"], batch["weight"]),
+            "accuracy": Weighted(batch["loss"].max(), jnp.float32(8)),
+        },
         "task_weight": batch["weight"],
         "task_examples": jnp.array([3.0, 1.0]),
         "tokens": jnp.float32(40),
@@ -116,6 +120,7 @@ def test_an_interval_is_a_sum_divided_once(tmp_path: Path) -> None:
     assert first["train/loss"] == pytest.approx((numbers + 1).sum() / (4 * 5 + 3))
     assert first["train/loss/one"] == pytest.approx(numbers.sum() / 20)
     assert first["train/loss/two"] == pytest.approx(5 / 3)
+    assert first["train/accuracy"] == pytest.approx(numbers.sum() / 40)
     assert first["train/learning_rate"] == pytest.approx(0.1)
     assert first["train/tokens_per_second"] == pytest.approx(4 * first["train/trained_tokens_per_second"])
 

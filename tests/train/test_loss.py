@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from flan_jax.config import MeshConfig
+from flan_jax.model.nn.matmul import unembed
 from flan_jax.parallel.mesh import make_mesh
 from flan_jax.train.objectives.cross_entropy import CrossEntropy, cross_entropy
 
@@ -33,7 +34,7 @@ def plain_sum(hidden, head, targets, weights):
 
 
 def chunked_sum(hidden, head, targets, weights, *, chunk=8, groups=1):
-    return cross_entropy(hidden, head, targets, weights, chunk=chunk, groups=groups).loss_sum
+    return cross_entropy(hidden, head, targets, weights, logits=unembed, chunk=chunk, groups=groups).loss_sum
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def chunked_sum(hidden, head, targets, weights, *, chunk=8, groups=1):
 )
 def test_equals_plain(chunk: int, groups: int, share: float, strict_types: None) -> None:
     inputs = make_inputs(share)
-    found: CrossEntropy = jax.jit(lambda *xs: cross_entropy(*xs, chunk=chunk, groups=groups))(*inputs)
+    found: CrossEntropy = jax.jit(lambda *xs: cross_entropy(*xs, logits=unembed, chunk=chunk, groups=groups))(*inputs)
     np.testing.assert_allclose(found.token_losses, plain_token_losses(*inputs), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found.loss_sum, plain_sum(*inputs), rtol=1e-5)
     np.testing.assert_allclose(found.weight_sum, inputs[3].sum(), rtol=1e-6)
@@ -68,7 +69,7 @@ def test_many_blocks_of_the_head_gradient() -> None:
 
 def test_token_losses_carry_no_gradient() -> None:
     hidden, *rest = make_inputs()
-    gradient = jax.grad(lambda h: cross_entropy(h, *rest, chunk=8, groups=1).token_losses.sum())(hidden)
+    gradient = jax.grad(lambda h: cross_entropy(h, *rest, logits=unembed, chunk=8, groups=1).token_losses.sum())(hidden)
     assert not np.any(gradient)
 
 

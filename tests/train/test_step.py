@@ -4,14 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from tiny_run import LENGTH, NUM_TASKS, ROWS, TinyRun, batch_at, mean_losses, tiny_config, tiny_mesh
 
 from flan_jax.config_file import parse_config
 from flan_jax.errors import InputError
 from flan_jax.model.blueprint import flat_parameters
-from flan_jax.model.load import create, merge_module
+from flan_jax.model.load import create
 from flan_jax.parallel.mesh import place_batch
 from flan_jax.train.objectives.cross_entropy import cross_entropy
+from flan_jax.train.objectives.objective import Objective, Weighted
+from flan_jax.train.objectives.sft import SFT
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import init_state
 from flan_jax.train.step import StepSettings, check_batch, make_train_step
@@ -67,8 +70,8 @@ def test_accumulation_is_exact_in_tokens(run: TinyRun) -> None:
     batch["weights"][1] = 0
     results = [one.step(one.init(), one.parts.frozen, one.place(batch)) for one in (whole, parts)]
     (one, one_metrics), (other, other_metrics) = jax.device_get(results)
-    for name in one_metrics:
-        np.testing.assert_allclose(other_metrics[name], one_metrics[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    assert "named" in one_metrics
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6), one_metrics, other_metrics)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6), one.optimizer, other.optimizer)
 
 
@@ -86,10 +89,12 @@ def test_packed_gradients_equal_unpacked() -> None:
     unpacked["segments"] = np.minimum(unpacked["segments"], 1)
 
     def summed(tuned, batch):
-        model = merge_module(run.parts.graphdef, tuned, run.parts.frozen)
+        model = nnx.merge(run.parts.graphdef, tuned, run.parts.frozen)
         batch = {name: jnp.asarray(x) for name, x in batch.items()}
         states = model.hidden(batch)
-        return cross_entropy(states, model.head(), batch["targets"], batch["weights"], chunk=8, groups=1).loss_sum
+        return cross_entropy(
+            states, model.head(), batch["targets"], batch["weights"], logits=model.logits, chunk=8, groups=1
+        ).loss_sum
 
     (one, one_gradients), (other, other_gradients) = [
         jax.jit(jax.value_and_grad(summed))(run.parts.tuned, batch) for batch in (packed, unpacked)
@@ -109,8 +114,35 @@ def test_metrics_are_sums_over_the_batch(run: TinyRun) -> None:
     pairs = [np.unique(np.stack([row, batch["tasks"][r]]), axis=1) for r, row in enumerate(batch["segments"])]
     counted = [sum(((pair[0] > 0) & (pair[1] == task)).sum() for pair in pairs) for task in range(NUM_TASKS)]
     np.testing.assert_array_equal(metrics["task_examples"], counted)
-    np.testing.assert_allclose(metrics["task_loss"].sum(), metrics["loss"], rtol=1e-6)
+    by_task = metrics["named"]["loss"]
+    np.testing.assert_allclose(by_task.sum.sum(), metrics["loss"], rtol=1e-6)
+    np.testing.assert_array_equal(by_task.weight, metrics["task_weight"])
     np.testing.assert_allclose(metrics["learning_rate"], 5e-3)  # the first of two warm-up steps to 1e-2
+
+
+def test_an_objective_of_ones_own(run: TinyRun) -> None:
+    """Its loss is what is minimised, its metrics are sums over micro-batches, and a field that it lacks is named."""
+
+    def terms(model, batch, dropout_key, layout):
+        loss, _ = SFT.terms(model, batch, dropout_key, layout)
+        rows = jnp.float32(len(batch["inputs"]))
+        return Weighted(3 * loss.sum, loss.weight), {"rows": Weighted(rows * rows, rows)}
+
+    objective = Objective("tripled", fields=("margins",), metrics=("rows",), terms=terms)
+    config = tiny_config(batch={"accumulation": 2})
+    settings = StepSettings.from_config(config, NUM_TASKS, has_dropout=False)
+    parts = run.parts
+    step = make_train_step(
+        parts.graphdef, parts.tuned, parts.frozen, run.optimizer, run.schedule, settings, run.mesh, objective=objective
+    )
+    with pytest.raises(InputError, match=r"objective 'tripled': batches have no 'margins', only inputs, .*weights;"):
+        step(run.init(), parts.frozen, run.batch(0))
+    batch = batch_at(0)
+    _, metrics = step(run.init(), parts.frozen, run.place(batch | {"margins": batch["weights"]}))
+    _, plain = run.step(run.init(), parts.frozen, run.batch(0))
+    np.testing.assert_allclose(metrics["loss"], 3 * plain["loss"], rtol=1e-5)
+    np.testing.assert_allclose(metrics["grad_norm"], 3 * plain["grad_norm"], rtol=1e-5)
+    assert jax.tree.map(float, metrics["named"]) == {"rows": (2 * (ROWS // 2) ** 2, ROWS)}
 
 
 def test_a_batch_that_does_not_divide_is_refused() -> None:
@@ -135,7 +167,9 @@ def test_t5_drops_in_training_by_its_own_rate() -> None:
             schedule = make_schedule(config.schedule, peak=0.0, steps=2)
             optimizer = make_optimizer(config.optimizer, schedule, parts.tuned)
             settings = StepSettings(seed, 1, parts.blueprint.has_dropout, 1)
-            step = make_train_step(parts.graphdef, parts.tuned, parts.frozen, optimizer, schedule, settings, mesh)
+            step = make_train_step(
+                parts.graphdef, parts.tuned, parts.frozen, optimizer, schedule, settings, mesh, objective=SFT
+            )
             state = init_state(jax.tree.map(jnp.copy, parts.tuned), optimizer, mesh)
             with jax.set_mesh(mesh):
                 _, metrics = step(state, parts.frozen, place_batch(batch, mesh, 1))

@@ -10,6 +10,7 @@ from flan_jax.config import Config, MeshConfig
 from flan_jax.config_file import parse_config
 from flan_jax.model.load import Parts, create
 from flan_jax.parallel.mesh import host_rows, make_mesh, place_batch
+from flan_jax.train.objectives import OBJECTIVES
 from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import init_state
 from flan_jax.train.step import StepSettings, make_train_step
@@ -85,6 +86,7 @@ class TinyRun:
             self.schedule,
             StepSettings.from_config(config, NUM_TASKS, has_dropout=self.parts.blueprint.has_dropout),
             mesh,
+            objective=OBJECTIVES["sft"],
         )
 
     def init(self):

@@ -165,10 +165,6 @@ class _Trial:
                     yield fields
         except InputError as e:
             self._note(f"{self._name_of(number)}: {self._bare(e)}")
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
-            # what a map may fall over; in prepare it would end with a traceback
-            failure = f"{self._name_of(number)} ({type(e).__name__}: {e})"
-            self._note(f"its map fails on {failure}; let it give a Skip with the reason")
 
     def _note_none_kept(self) -> None:
         reasons = ", ".join(self.skipped)

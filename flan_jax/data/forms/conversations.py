@@ -6,12 +6,15 @@ so is left out under a reason of its own, since chat templates have no form for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from flan_jax.data.spec.schema import Skip
 from flan_jax.data.spec.task import MESSAGES, Fields
+from flan_jax.data.spec.template import is_number
 
+T = TypeVar("T")
 Turn = Mapping[str, Any]  # role, content
 
 NO_TURNS = Skip("conversation without a turn")
@@ -19,6 +22,9 @@ NOT_TURNS = Skip("conversation that is no list of turns")
 UNKNOWN_ROLE = Skip("turn of an unknown role")
 TOOL_TURN = Skip("turn of a tool or with a tool's call")
 NO_TEXT = Skip("turn without text")
+NOTHING = Skip("null where text is needed")
+NOT_TEXT = Skip("true, NaN, a list or an object where text is needed")
+NOT_OF_FORM = Skip("record that is not of the form")
 LATE_SYSTEM = Skip("system text after the first turn")
 TWO_QUESTIONS = Skip("two user turns in a row")
 TWO_ANSWERS = Skip("two assistant turns in a row")
@@ -46,7 +52,51 @@ _ROLES = {
 }
 
 
-def turn(role: str, content: Any) -> dict[str, Any]:
+class UnfitError(Exception):
+    """Raised inside a form's map: the record is left out for this reason."""
+
+    def __init__(self, reason: Skip):
+        super().__init__(reason.reason)
+        self.reason = reason
+
+
+def form_map(read: Callable[[Mapping[str, Any]], T]) -> Callable[[Mapping[str, Any]], T | Skip]:
+    """A form's map: a record whose values are not of the form is left out and counted, and never ends the reading.
+
+    A record without one of the form's own fields is refused where it is mapped: the file is of another form.
+    """
+
+    @functools.wraps(read)
+    def mapped(record: Mapping[str, Any]) -> T | Skip:
+        try:
+            return read(record)
+        except UnfitError as e:
+            return e.reason
+        except (TypeError, AttributeError, ValueError, IndexError):
+            return NOT_OF_FORM
+
+    return mapped
+
+
+def text(value: Any) -> str:
+    """A value as text: a text itself, a number as it is written.
+
+    Raises:
+        UnfitError: it is none: null, true, NaN, a list, an object.
+    """
+    if type(value) is str:
+        return value
+    if is_number(value):
+        return str(value)
+    raise UnfitError(NOTHING if value is None else NOT_TEXT)
+
+
+def text_or_none(value: Any) -> str:
+    """A value that may be missing, as text; empty where it is."""
+    return "" if value is None else text(value)
+
+
+def turn(role: Any, content: Any) -> dict[str, Any]:
     """One turn."""
     return {"role": role, "content": content}
 
@@ -59,8 +109,9 @@ def checked(turns: Sequence[Turn]) -> Fields | Skip:
     """
     plain: list[Turn] = []
     for said in turns:
-        role, content = _ROLES.get(said["role"]), said["content"]
-        if said["role"] in _TOOL_ROLES or (content is None and said.get("tool_calls")):
+        named, content = said.get("role"), said.get("content")
+        role = _ROLES.get(named) if isinstance(named, str) else None
+        if named in _TOOL_ROLES or (content is None and said.get("tool_calls")):
             return TOOL_TURN
         if role is None:
             return UNKNOWN_ROLE
@@ -95,20 +146,24 @@ def _refusal(turns: Sequence[Turn]) -> Skip | None:
 
 
 def checked_pair(prompt: Any, answer: Any, **more: Any) -> Fields | Skip:
-    """The fields of one question and its answer, or why they are left out."""
-    for text, empty in ((prompt, EMPTY_QUESTION), (answer, EMPTY_ANSWER)):
-        if text is None:
-            return NO_TEXT
-        if isinstance(text, str) and not text.strip():
+    """The fields of one question and its answer, or why they are left out.
+
+    Raises:
+        UnfitError: one is no text.
+    """
+    asked, answered = text(prompt), text(answer)
+    for said, empty in ((asked, EMPTY_QUESTION), (answered, EMPTY_ANSWER)):
+        if not said.strip():
             return empty
-    return {"prompt": prompt, "answer": answer, **more}
+    return {"prompt": asked, "answer": answered, **more}
 
 
-def cut_end(text: str) -> str:
+def without_end_mark(completion: Any) -> str:
     """A completion without the mark at its end."""
-    return text.removesuffix(END_OF_TEXT).strip()
+    return text(completion).removesuffix(END_OF_TEXT).strip()
 
 
+@form_map
 def from_messages(record: Mapping[str, Any]) -> Fields | Skip:
     """The turns under `messages` (or `conversations`), content in parts joined.
 
@@ -117,22 +172,23 @@ def from_messages(record: Mapping[str, Any]) -> Fields | Skip:
     turns = record[MESSAGES] if MESSAGES in record or "conversations" not in record else record["conversations"]
     if not _are_turns(turns):
         return NOT_TURNS
-    return checked([{**said, "content": _whole(said["content"])} for said in turns])
+    return checked([{**said, "content": _whole(said.get("content"))} for said in turns])
 
 
 def _are_turns(turns: Any) -> bool:
     return isinstance(turns, (list, tuple)) and all(isinstance(said, Mapping) for said in turns)
 
 
-def _whole(content: Any) -> str | None:
-    """Content as one text; None where a part is none (an image)."""
+def _whole(content: Any) -> Any:
+    """Content in parts as one text; None where a part is none (an image)."""
     if not isinstance(content, list):
         return content
-    if any(part.get("type") != "text" for part in content):
+    if any(part.get("type") != "text" or not isinstance(part.get("text"), str) for part in content):
         return None
     return "".join(part["text"] for part in content)
 
 
+@form_map
 def from_sharegpt(record: Mapping[str, Any]) -> Fields | Skip:
     """The turns under `conversations`, from the first question to the last answer.
 
@@ -143,7 +199,7 @@ def from_sharegpt(record: Mapping[str, Any]) -> Fields | Skip:
     """
     if not _are_turns(record["conversations"]):
         return NOT_TURNS
-    turns = [turn(said["from"], said["value"]) for said in record["conversations"]]
+    turns = [turn(said.get("from"), said.get("value")) for said in record["conversations"]]
     system = [said for said in turns[:1] if said["role"] == "system"]
     talk = turns[len(system) :]
     talk = trimmed(talk) or talk
@@ -154,8 +210,8 @@ def from_sharegpt(record: Mapping[str, Any]) -> Fields | Skip:
 
 def trimmed(talk: Sequence[Turn]) -> Sequence[Turn]:
     """The turns without an answer that opens them and without a question that ends them."""
-    if talk and _ROLES.get(talk[0]["role"]) == "assistant":
+    if talk and _ROLES.get(str(talk[0]["role"])) == "assistant":
         talk = talk[1:]
-    if talk and _ROLES.get(talk[-1]["role"]) == "user":
+    if talk and _ROLES.get(str(talk[-1]["role"])) == "user":
         talk = talk[:-1]
     return talk

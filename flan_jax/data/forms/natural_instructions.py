@@ -11,17 +11,19 @@ test tasks are the validation split, so that evaluation is on tasks that were ne
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from flan_jax.data.forms.conversations import form_map, text
 from flan_jax.data.sources.plain import Reshaped
 from flan_jax.data.spec.source import TRAIN, VALIDATION, Record, SplitSource
 from flan_jax.data.spec.task import Fields
+from flan_jax.data.spec.template import described, is_number
 from flan_jax.errors import InputError
 from flan_jax.files.addresses import content_hash, find_files, is_folder, list_folder, open_bytes
+from flan_jax.files.json_text import parse_json
 
 SHOWN_EXAMPLES = 2  # positive examples that a prompt shows
 EVALUATION_INSTANCES = 100  # of each test task, its first ones: the repository's splits/README.md
@@ -154,13 +156,26 @@ def _from_rows(records: Iterable[Record], where: str) -> Iterator[Record]:
         }
 
 
+@form_map
 def from_natural_instructions(record: Record) -> Fields:
-    """The definition, the input, accepted outputs, and the first positive examples as one text."""
+    """The definition, the input, accepted outputs that are text, and the first positive examples as one text."""
     shown = record["positive_examples"][:SHOWN_EXAMPLES]
     return {
         **record,
+        "input": text(record["input"]),
+        "outputs": _accepted(record["outputs"]),
         "examples": "".join(f"Input: {example['input']}\nOutput: {example['output']}\n\n" for example in shown),
     }
+
+
+def _accepted(outputs: Sequence[Any]) -> list[str]:
+    """Those of the accepted answers that are text.
+
+    Raises:
+        UnfitError: none is.
+    """
+    texts = [text(output) for output in outputs if isinstance(output, str) or is_number(output)]
+    return texts or [text(next(iter(outputs), None))]
 
 
 def _instances(file: str) -> Iterator[Record]:
@@ -177,7 +192,8 @@ def _instances(file: str) -> Iterator[Record]:
     }
     for number, instance in enumerate(task["Instances"]):
         if not isinstance(instance, Mapping) or not {"input", "output"} <= instance.keys():
-            raise InputError(f"{where}, instance {number}: needs 'input' and 'output', found {sorted(instance)}")
+            content = ", ".join(instance) if isinstance(instance, Mapping) else described(instance)
+            raise InputError(f"{where}, instance {number}: needs 'input' and 'output', found {content}")
         output = instance["output"]
         yield {
             **shared,
@@ -188,15 +204,27 @@ def _instances(file: str) -> Iterator[Record]:
 
 
 def _load(file: str, where: str) -> Mapping[str, Any]:
-    try:
-        with open_bytes(file) as stream:
-            task = json.loads(stream.read().decode("utf-8-sig"))
-    except ValueError as e:
-        raise InputError(f"{where}: no valid JSON ({e})") from e
+    with open_bytes(file) as stream:
+        task = parse_json(stream.read(), where, "fetch the file again")
     needed = ("Definition", "Instances")
     if not isinstance(task, Mapping) or any(key not in task for key in needed):
-        content = ", ".join(task) if isinstance(task, Mapping) else f"a {type(task).__name__}"
+        content = ", ".join(task) if isinstance(task, Mapping) else described(task)
         raise InputError(f"{where}: must be an object with {' and '.join(needed)}, found {content}")
+    definition, shown = task["Definition"], task.get("Positive Examples", [])
+    is_text = isinstance(definition, str) or (
+        isinstance(definition, list) and all(isinstance(line, str) for line in definition)
+    )
+    are_pairs = isinstance(shown, list) and all(
+        isinstance(example, Mapping) and isinstance(example.get("input"), str) and "output" in example
+        for example in shown
+    )
+    for name, is_sound, form in (
+        ("Definition", is_text, "a text or a list of texts"),
+        ("Positive Examples", are_pairs, "a list of objects with input and output"),
+        ("Instances", isinstance(task["Instances"], list), "a list"),
+    ):
+        if not is_sound:
+            raise InputError(f"{where}: '{name}' must be {form}, found {described(task[name])}")
     return task
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from flan_jax.data.forms.conversations import checked_pair, cut_end
+from flan_jax.data.forms.conversations import checked_pair, form_map, text, without_end_mark
 from flan_jax.data.sources.plain import Reshaped
 from flan_jax.data.spec.schema import Skip
 from flan_jax.data.spec.source import Record, SplitSource
@@ -56,12 +56,15 @@ def _of_prompt(template: str | None, records: Iterable[Record], where: str) -> I
 def _in_p3_form(row: Record) -> Record:
     if "inputs_pretokenized" in row or not {"prompt", "completion"} <= row.keys():
         return row  # a record of neither form is told where it is mapped, with its number
-    return {"inputs_pretokenized": row["prompt"], "targets_pretokenized": cut_end(row["completion"])}
+    completion = row["completion"]
+    cut = without_end_mark(completion) if isinstance(completion, str) else completion
+    return {"inputs_pretokenized": row["prompt"], "targets_pretokenized": cut}
 
 
+@form_map
 def from_prompted(record: Mapping[str, Any]) -> Fields | Skip:
     """Prompt, answer and choices: None where the record lists none, or its answer is none of them."""
-    prompt, answer = record["inputs_pretokenized"].strip(), record["targets_pretokenized"].strip()
-    choices = list(dict.fromkeys(choice.strip() for choice in record.get("answer_choices") or ()))
+    prompt, answer = text(record["inputs_pretokenized"]).strip(), text(record["targets_pretokenized"]).strip()
+    choices = list(dict.fromkeys(text(choice).strip() for choice in record.get("answer_choices") or ()))
     is_choice = answer in choices and len(choices) > 1
     return checked_pair(prompt, answer, choices=choices if is_choice else None)

@@ -31,7 +31,7 @@ from flan_jax.data.prepare.needed import Folder, folder_spec, needed_folders
 from flan_jax.data.prepare.prepare import PreparedFolder, PrepareReport, refuse_empty, state_of, work_key
 from flan_jax.data.registry.resolve import Resolved
 from flan_jax.data.spec.source import TRAIN
-from flan_jax.data.store.folders import FolderLock, WorkFolder
+from flan_jax.data.store.folders import FolderLock, WorkFolder, check_replaceable
 from flan_jax.data.store.manifest import MANIFEST_NAME, is_finished, load_manifest
 from flan_jax.data.store.root import open_root
 from flan_jax.data.store.shards import Shard, merge_shards, read_sidecar, remove_unlisted, sidecar_name
@@ -105,6 +105,7 @@ def prepare_on_beam(
     with contextlib.ExitStack() as locks:
         for path in sorted(path for path, (finished, _, _) in states.items() if finished is None):
             if root.address is None:  # in one order, so that no two calls wait for each other
+                check_replaceable(root.local / path)
                 locks.enter_context(FolderLock(root.local / path))
             states[path] = state_of(root, next(folder for folder in needed if folder.path == path), specs[path])
         building = [folder for folder in needed if states[folder.path][0] is None]

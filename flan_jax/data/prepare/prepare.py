@@ -24,8 +24,9 @@ from flan_jax.data.prepare.encode import Encoder, record_kind, row_fit
 from flan_jax.data.prepare.needed import Folder, folder_spec, needed_folders, spec_differences
 from flan_jax.data.prepare.workers import LocalWorkers, LostWorkerError, ProcessWorkers, Workers
 from flan_jax.data.registry.resolve import Resolved
+from flan_jax.data.spec.own_code import OwnCodeError
 from flan_jax.data.spec.source import TRAIN
-from flan_jax.data.store.folders import FolderLock, WorkFolder
+from flan_jax.data.store.folders import FolderLock, WorkFolder, check_replaceable
 from flan_jax.data.store.manifest import STORE_FORMAT, DamagedStoreError, Manifest, fingerprint, is_finished
 from flan_jax.data.store.root import Root, open_root
 from flan_jax.data.store.shards import Shard, merge_shards
@@ -142,7 +143,7 @@ def prepare(
             preparation.add(folder)
         preparation.finish_all()
     except BaseException as e:
-        preparation.give_up(keep_shards=not isinstance(e, InputError) or isinstance(e, LostWorkerError))
+        preparation.give_up(keep_shards=not isinstance(e, InputError) or isinstance(e, (LostWorkerError, OwnCodeError)))
         raise
     finally:
         preparation.workers.close()
@@ -247,6 +248,7 @@ class _Preparation:
                 self._root.publish(folder.path)  # a process was killed before it had copied all of it
             self.folders[folder.path] = finished
             return
+        check_replaceable(directory)
         spec = folder_spec(folder, self._config, self._encoder, asks_source=True)
         lock = self._locked(directory, folder)
         finished, state, differences = state_of(here, folder, spec)  # another process may have built it meanwhile

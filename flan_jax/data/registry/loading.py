@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from flan_jax.data.spec.own_code import own_code
 from flan_jax.errors import InputError
 
 OWN_PACKAGE = "flan_jax.tasks"
@@ -48,9 +50,35 @@ def _import_name(name: str, where: str) -> None:
         raise InputError(
             f"{where}: no such file or module; give the path of a .py file or of a package, or a module name"
         )
-    package = importlib.import_module(name)
-    for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{name}."):
-        importlib.import_module(module.name)
+    with _refusing(where, name):
+        module_spec = importlib.util.find_spec(name)
+        if name not in sys.modules and module_spec is not None and module_spec.origin in _loaded:
+            return  # by its path, already
+        package = importlib.import_module(name)
+        if package.__file__ is not None:
+            _loaded.add(str(Path(package.__file__).resolve()))  # the same file by its path is not loaded again
+        for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{name}."):
+            importlib.import_module(module.name)
+
+
+@contextlib.contextmanager
+def _refusing(where: str, name: str) -> Iterator[None]:
+    """Tells in one sentence what a module's import raises; a module that failed is imported anew the next time.
+
+    Raises:
+        InputError: it is no valid Python, or its code raised.
+    """
+    try:
+        with own_code(f"{where}: its import fails"):
+            try:
+                yield
+            except SyntaxError as e:
+                file = "" if e.filename is None else f", file '{e.filename}'"
+                line = "" if e.lineno is None else f" line {e.lineno}"
+                raise InputError(f"{where}{file}{line}: no valid Python ({e.msg}); correct it") from e
+    except InputError:
+        sys.modules.pop(name, None)
+        raise
 
 
 def loaded_files() -> dict[str, str]:
@@ -85,11 +113,9 @@ def _import_path(module: str, path: Path, name: str = "") -> None:
     assert module_spec.loader is not None, f"no loader for {file}"
     loaded = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = loaded
-    try:
+    with _refusing(f"data.modules '{module}'", name):
         module_spec.loader.exec_module(loaded)
         for inner in pkgutil.walk_packages(getattr(loaded, "__path__", []), f"{name}."):
             importlib.import_module(inner.name)
-    except SyntaxError as e:
-        raise InputError(f"data.modules '{module}' line {e.lineno}: no valid Python ({e.msg})") from e
     _loaded.add(key)
     _files[name] = str(path.resolve())

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 EMPTY_TARGET = "empty target"
+NO_UNICODE = "text that is no valid Unicode (a lone surrogate)"
 UNANSWERED = "conversation that does not end with an answer"
 
 
@@ -169,7 +170,19 @@ def _kept(example: Example) -> Example | Dropped:
     last = example.messages[-1]
     if last.role != "assistant" or len(example.messages) == 1:
         return Dropped(UNANSWERED, example.example_id)
-    return example if last.content.strip() else Dropped(EMPTY_TARGET, example.example_id)
+    if not last.content.strip():
+        return Dropped(EMPTY_TARGET, example.example_id)
+    is_sound = all(turn.content.isascii() or _is_unicode(turn.content) for turn in example.messages)
+    return example if is_sound else Dropped(NO_UNICODE, example.example_id)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether no half of a pair of surrogates stands alone in it: no tokenizer takes one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def describe(

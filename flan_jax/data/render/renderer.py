@@ -16,7 +16,7 @@ from flan_jax.data.render.options import STYLES, option_marks, options_block
 from flan_jax.data.render.shots import Shots
 from flan_jax.data.spec.fields import is_whole
 from flan_jax.data.spec.task import ANSWER, MESSAGES, TOKEN_IDS, Fields, TaskSpec
-from flan_jax.data.spec.template import OPTIONS, FieldError, Pattern, literal
+from flan_jax.data.spec.template import OPTIONS, FieldError, Pattern, described, is_number, literal
 from flan_jax.errors import InputError
 from flan_jax.keyed import bits, shuffled, walk
 from flan_jax.text.conversation import Message
@@ -284,15 +284,18 @@ def _texts(fields: Fields, name: str) -> Sequence[str]:
     value = fields.get(name)
     if type(value) is str:
         return (value,)
-    if isinstance(value, (str, int, float)):
+    if isinstance(value, str) or is_number(value):
         return (str(value),)
     if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
-        state = "is missing" if value is None else f"holds a {type(value).__name__}, not text or a list of texts"
+        state = "is missing" if value is None else f"holds {described(value)}, not text or a list of texts"
         raise FieldError(name, f"field '{name}' {state}")
-    texts = [str(item) for item in value]
-    if not texts:
+    items = list(value)
+    if not items:
         raise FieldError(name, f"field '{name}' is an empty list")
-    return texts
+    for item in items:
+        if not isinstance(item, str) and not is_number(item):
+            raise FieldError(name, f"field '{name}' lists {described(item)}, not text")
+    return [str(item) for item in items]
 
 
 def _place(options: Sequence[str], answer: str, name: str) -> int:

@@ -14,15 +14,16 @@ import csv
 import dataclasses
 import hashlib
 import io
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 from flan_jax.errors import InputError
 from flan_jax.files.addresses import content_hash, find_files, is_folder, list_folder, open_bytes
+from flan_jax.files.json_text import parse_json
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -159,16 +160,7 @@ def _read_jsonl(file: str) -> Iterator[Mapping[str, Any]]:
             if line.isspace():
                 continue
             where = f"data file '{file}' line {number}"
-            try:
-                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError as e:
-                raise InputError(f"{where}: is no UTF-8 text ({e.reason}); save the file as UTF-8") from e
-            except json.JSONDecodeError as e:
-                start = line[:_SHOWN_CHARACTERS].decode(errors="replace").rstrip()
-                raise InputError(
-                    f"{where}: no valid JSON ({e.msg} at column {e.colno}), found {start!r}; each line is one object"
-                ) from e
-            yield _object(record, where)
+            yield _object(parse_json(line, where, "each line is one object", is_first=number == 1), where)
 
 
 def _object(record: Any, where: str) -> Mapping[str, Any]:
@@ -192,13 +184,8 @@ def _read_json(file: str, split: str, columns: tuple[str, ...] | None) -> Iterat
 
 
 def _load_json(file: str) -> Any:
-    try:
-        with open_bytes(file) as stream:
-            return json.loads(stream.read().decode("utf-8-sig"))
-    except json.JSONDecodeError as e:
-        raise InputError(f"data file '{file}' line {e.lineno}: no valid JSON ({e.msg} at column {e.colno})") from e
-    except UnicodeDecodeError as e:
-        raise InputError(f"data file '{file}': is no UTF-8 text ({e.reason}); save it as UTF-8") from e
+    with open_bytes(file) as stream:
+        return parse_json(stream.read(), f"data file '{file}'", "correct the file", is_first=True)
 
 
 def _opens_mapping(file: str) -> bool:
@@ -221,6 +208,7 @@ def _read_table(
                     continue
                 if names is None:
                     names = tuple(row)
+                    _refuse_twice(names, f"data file '{file}' line {rows.line_num}")
                     continue
                 if len(row) != len(names):
                     remedy = "quote a cell that holds commas" if is_csv else "write a tab in a cell as \\t"
@@ -234,6 +222,12 @@ def _read_table(
             raise InputError(f"data file '{file}' line {rows.line_num}: malformed ({e})") from e
         except UnicodeDecodeError as e:
             raise InputError(f"data file '{file}' near line {rows.line_num}: is no UTF-8 text ({e.reason})") from e
+
+
+def _refuse_twice(names: Sequence[str], where: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{where}: names the column '{twice[0]}' twice; give each column a name of its own")
 
 
 def _unescaped(match: re.Match[str]) -> str:

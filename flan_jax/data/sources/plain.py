@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from flan_jax.data.sources.files import FileSource
+from flan_jax.data.spec.own_code import own_code
 from flan_jax.data.spec.source import Record, SplitSource
 
 
@@ -41,8 +42,13 @@ class IterableSource:
         return FileSource(path)
 
     def records(self, split: str) -> Iterator[Record]:
-        """The records of a split."""
-        return iter(self.make(split))
+        """The records of a split.
+
+        Raises:
+            InputError: the function fails; names its line.
+        """
+        with own_code(f"source {self.name}, split '{split}': fails"):
+            yield from self.make(split)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from flan_jax.data.spec.own_code import own_code
 from flan_jax.data.spec.schema import Skip, read_record
 from flan_jax.data.spec.task import ANSWER, MESSAGES, TOKEN_IDS, Fields, TaskSpec
 from flan_jax.data.spec.template import OPTIONS, FieldError
@@ -71,10 +72,14 @@ def record_fields(
         raise InputError(f"{where}: {e}; the record has {_listed(record)}") from e
     if isinstance(read, Skip):
         return [read]
-    try:
-        mapped = _mapped(spec, read)
-    except KeyError as e:
-        raise InputError(f"{where}: its map asks for {e}, which is not there; the record has {_listed(record)}") from e
+    with own_code(f"{where}: its map fails"):
+        try:
+            mapped = _mapped(spec, read)
+        except KeyError as e:
+            if e.args and e.args[0] not in read:  # else the key is one of the map's own tables
+                listed = _listed(record)
+                raise InputError(f"{where}: its map asks for {e}, which is not there; the record has {listed}") from e
+            raise
     if not spec.label_words:
         return mapped
     return [fields if isinstance(fields, Skip) else _worded(spec, fields, where) for fields in mapped]

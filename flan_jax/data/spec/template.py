@@ -8,6 +8,7 @@ a task with options does not place it, and taken out, with the white space befor
 from __future__ import annotations
 
 import functools
+import math
 import numbers
 import string
 from collections.abc import Mapping
@@ -48,6 +49,18 @@ class FieldError(LookupError):
         self.field = field
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that can stand in a text: not true or false, not NaN or infinite."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def described(value: Any) -> str:
+    """What a value is, in a few words for a sentence."""
+    if value is None or isinstance(value, (bool, float)):
+        return "nothing" if value is None else str(value).lower()
+    return f"a {type(value).__name__}"
+
+
 @dataclass(frozen=True)
 class Pattern:
     """A parsed template text: (literal text, field after it) pairs, the field None at the end of the text."""
@@ -76,9 +89,8 @@ class Pattern:
             name = str(e.args[0])
             raise FieldError(name, f"a template needs field '{name}', which is missing") from e
         for name, value in zip(self.fields, in_order, strict=True):
-            if type(value) is not str and not isinstance(value, numbers.Number):
-                kind = "nothing" if value is None else f"a {type(value).__name__}"
-                raise FieldError(name, f"field '{name}' holds {kind}; a template needs text or a number")
+            if type(value) is not str and not is_number(value):
+                raise FieldError(name, f"field '{name}' holds {described(value)}; a template needs text or a number")
         return self._percent % in_order
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from flan_jax.errors import InputError
-from flan_jax.model.nn.rotary import Rotary
+from flan_jax.model.architecture.rotary import Rotary
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The one matrix product of all projections, with a backward pass that stays in the compute type.
+"""The matrix products of all projections and of the head, with backward passes that stay in the compute type.
 
 XLA's CPU backend has a native bfloat16 kernel only for bf16 × bf16 → f32: asked for bf16 → bf16 it widens both operands
 first, at half the speed. Asking for float32 and casting the result back is native, but autodiff then hands the
@@ -93,3 +93,43 @@ def _kernel_gradient(x: jax.Array, cotangent: jax.Array, leading: int, dtype: DT
 
 
 _project.defvjp(_project_forward, _project_backward)
+
+
+def unembed(hidden: Float[Array, "*B D"], table: Float[Array, "V D"]) -> Float[Array, "*B V"]:
+    """The product of last states with an output table, float32: logits before a family's own factors and caps.
+
+    Args:
+        hidden: last states in the compute type.
+        table: in its storage type; it is read in the type of `hidden`.
+
+    Returns:
+        float32: the softmax over a large vocabulary loses its tail in bfloat16. The gradient of `table` is summed in
+        float32 and has the storage type, rounded once; that of `hidden` has its type.
+    """
+    return _unembed(hidden, table)
+
+
+@jax.custom_vjp
+def _unembed(hidden: jax.Array, table: jax.Array) -> jax.Array:
+    return _unembed_forward(hidden, table)[0]
+
+
+def _unembed_forward(hidden: jax.Array, table: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    inner = ((hidden.ndim - 1,), (1,))
+    return product(hidden, table.astype(hidden.dtype), inner, jnp.float32), (hidden, table)
+
+
+def _unembed_backward(residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+    hidden, table = residuals
+    cotangent = cotangent.astype(hidden.dtype)
+    inner = ((cotangent.ndim - 1,), (0,))
+    hidden_gradient = product(cotangent, table.astype(hidden.dtype), inner, jnp.float32).astype(hidden.dtype)
+    # [D, rows] × [rows, V], both read row by row. The barriers keep the transpositions before and after out of the
+    # product: the compiler would fold them in, and jax 0.10 on CPU has no bfloat16 kernel for what comes of it
+    rows_rd, rows_rv = (x.reshape(-1, x.shape[-1]) for x in (hidden, cotangent))
+    columns_dr = jax.lax.optimization_barrier(rows_rd.T)
+    table_gradient_dv = jnp.einsum("dr,rv->dv", columns_dr, rows_rv, preferred_element_type=jnp.float32)
+    return hidden_gradient, jax.lax.optimization_barrier(table_gradient_dv).T.astype(table.dtype)
+
+
+_unembed.defvjp(_unembed_forward, _unembed_backward)

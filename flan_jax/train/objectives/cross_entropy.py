@@ -7,8 +7,13 @@ in the compute type with float32 accumulation, which is also what keeps them on 
 
     hidden [B, T, D] ── sort: weighted positions first, per group ──► [G, P, D]
        for each chunk of C positions, as many as the fullest group needs:
-           logits [G, C, V] → loss [G, C], dlogits → dh [G, C, D], dhead [G, D, V]
+           the model's logits [G, C, V] → loss [G, C], dlogits → dh [G, C, D]
+       for each block of chunks, where the head is tuned: dlogits [G, block, V] → dhead [G, D, V]
     dh ── undo the sort ──► [B, T, D]
+
+What lies between states and logits is the model's alone: here it is a function, and its gradient is `jax.vjp`'s. Of a
+head without factors or caps, as `matmul.unembed` is, the second vjp of a block costs no second forward product; of one
+with a cap the block's logits are made again.
 
 A group is what one (data, fsdp) shard holds, so sorting and gathering never cross devices; with the vocabulary
 sharded, the reductions over V are all-reduces of [G, C]. Letters beside the common ones: G groups, P positions of a
@@ -18,6 +23,7 @@ group, C positions of a chunk.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -30,6 +36,8 @@ from flan_jax.parallel.mesh import constrain
 # The head's gradient is [V, D] in float32, and each addition to it reads and writes all of it: chunks are gathered
 # into blocks first. Measured at V 49152, D 576 on two cores, chunks of 128: 1 → 0.36 ms a token, 8 → 0.10.
 CHUNKS_IN_BLOCK = 8
+
+Logits = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class CrossEntropy(NamedTuple):
@@ -52,43 +60,49 @@ def cross_entropy(
     targets: Int[Array, "B T"],
     weights: Float[Array, "B T"],
     *,
+    logits: Logits,
     chunk: int,
     groups: int,
 ) -> CrossEntropy:
-    """The weighted negative log-likelihood of `targets` under softmax(hidden @ head.T).
+    """The weighted negative log-likelihood of `targets` under softmax(logits(hidden, head)).
 
     Differentiable in `hidden` and `head`, through `loss_sum` only. The gradient of `head` is computed, in float32,
     only if something asks for it.
 
     Args:
-        hidden: final states in the compute type; `head` is cast to it.
+        hidden: final states in the compute type.
         head: output matrix, any float type.
         targets: int32 in [0, V).
         weights: float32, at least 0; where 0, `hidden` and `targets` do not matter.
+        logits: the model's: (states [C, D], head [V, D]) → float32 [C, V]. It reads `head` in the type of the states,
+            and no other parameter.
         chunk: positions of one group that meet the head at a time.
         groups: shards of the batch dimension; divides B.
     """
     with jax.named_scope("cross_entropy"):
-        sums: Any = _summed(hidden, head, targets, weights, chunk, groups)
+        sums: Any = _summed(hidden, head, targets, weights, logits, chunk, groups)
         loss_sum, token_losses = sums
         return CrossEntropy(loss_sum, weights.sum(), token_losses)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
-def _summed(hidden: Array, head: Array, targets: Array, weights: Array, chunk: int, groups: int) -> tuple[Array, Array]:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
+def _summed(
+    hidden: Array, head: Array, targets: Array, weights: Array, logits: Logits, chunk: int, groups: int
+) -> tuple[Array, Array]:
     token_losses, _, _ = _in_chunks(
-        hidden, head, targets, weights, chunk, groups, hidden_gradient=False, head_gradient=False
+        hidden, head, targets, weights, logits, chunk, groups, hidden_gradient=False, head_gradient=False
     )
     return token_losses.sum(), token_losses
 
 
-def _summed_forward(hidden: Any, head: Any, targets: Any, weights: Any, chunk: int, groups: int) -> Any:
-    # with symbolic zeros each argument says whether its gradient is wanted
+def _summed_forward(hidden: Any, head: Any, targets: Any, weights: Any, logits: Logits, chunk: int, groups: int) -> Any:
+    # with symbolic zeros each argument says whether its gradient is asked for
     token_losses, hidden_gradient, head_gradient = _in_chunks(
         hidden.value,
         head.value,
         targets.value,
         weights.value,
+        logits,
         chunk,
         groups,
         hidden_gradient=hidden.perturbed,
@@ -97,7 +111,7 @@ def _summed_forward(hidden: Any, head: Any, targets: Any, weights: Any, chunk: i
     return (token_losses.sum(), token_losses), (hidden_gradient, head_gradient)
 
 
-def _summed_backward(chunk: int, groups: int, gradients: Any, cotangents: Any) -> Any:
+def _summed_backward(logits: Logits, chunk: int, groups: int, gradients: Any, cotangents: Any) -> Any:
     scale = cotangents[0]
     if isinstance(scale, jax.custom_derivatives.SymbolicZero):
         return None, None, None, None
@@ -109,7 +123,7 @@ _summed.defvjp(_summed_forward, _summed_backward, symbolic_zeros=True)
 
 
 class _Sums(NamedTuple):
-    """What the loop over chunks fills; None where it is not wanted. `dh` and `dlogits` are held by `to_bits`."""
+    """What the loop over chunks fills; None where it is not asked for. `dh` and `dlogits` are held by `to_bits`."""
 
     losses_gp: Float[Array, "G P"]
     dh_gpd: Num[Array, "G P D"] | None
@@ -122,6 +136,7 @@ def _in_chunks(
     head: Float[Array, "V D"],
     targets: Int[Array, "B T"],
     weights: Float[Array, "B T"],
+    logits: Logits,
     chunk: int,
     groups: int,
     *,
@@ -146,7 +161,8 @@ def _in_chunks(
     def unsort(x: Array) -> Array:
         return _take(x, inverse_gp).reshape(b, t, *x.shape[2:])
 
-    # head[V_tensor, D_fsdp] -> all-gather over fsdp, once before the loop
+    # head[V_tensor, D_fsdp] -> all-gather over fsdp, once before the loop; cast there too
+    whole_head_vd = constrain(head, ("vocab", "act_embed"))
     head_vd = constrain(head.astype(hidden.dtype), ("vocab", "act_embed"))
     weights_gp = sort(weights)
     # zeros where the weight is zero: such a row adds nothing to the head's gradient, whatever its logits
@@ -154,7 +170,7 @@ def _in_chunks(
     one_chunk = functools.partial(
         _one_chunk,
         h_gpd=h_gpd,
-        head_vd=head_vd,
+        logits=lambda h_cd: logits(h_cd, head_vd),
         targets_gp=sort(targets),
         weights_gp=weights_gp,
         chunk=chunk,
@@ -168,7 +184,8 @@ def _in_chunks(
         if sums.dhead_gdv is None or sums.dlogits_gbv is None:
             return sums
         h_gbd = from_bits(jax.lax.dynamic_slice_in_dim(h_gpd, i * block, block, axis=1))
-        return sums._replace(dhead_gdv=sums.dhead_gdv + _head_gradient(h_gbd, from_bits(sums.dlogits_gbv)))
+        gradient_gdv = _head_gradient(logits, whole_head_vd, h_gbd, from_bits(sums.dlogits_gbv))
+        return sums._replace(dhead_gdv=sums.dhead_gdv + gradient_gdv)
 
     fullest = (weights_gp > 0).sum(axis=1).max()
     num_chunks = (fullest + chunk - 1) // chunk
@@ -193,7 +210,7 @@ def _one_chunk(
     sums: _Sums,
     *,
     h_gpd: Num[Array, "G P D"],
-    head_vd: Float[Array, "V D"],
+    logits: Callable[[jax.Array], jax.Array],
     targets_gp: Int[Array, "G P"],
     weights_gp: Float[Array, "G P"],
     chunk: int,
@@ -212,7 +229,7 @@ def _one_chunk(
         return jax.lax.dynamic_update_slice_in_dim(x, chunk_gc, place * chunk, axis=1)
 
     h_cd, targets_c, weights_c = from_bits(cut(h_gpd)), cut(targets_gp), cut(weights_gp)
-    logits_cv = jnp.einsum("cd,vd->cv", h_cd, head_vd, preferred_element_type=jnp.float32)
+    logits_cv, gradient_of = jax.vjp(logits, h_cd)
     # softmax in float32: bfloat16 loses the tail
     largest_c = logits_cv.max(axis=1)
     normaliser_c = largest_c + jnp.log(jnp.exp(logits_cv - largest_c[:, None]).sum(axis=1))
@@ -223,25 +240,31 @@ def _one_chunk(
 
     is_target_cv = jax.lax.broadcasted_iota(jnp.int32, logits_cv.shape, 1) == targets_c[:, None]
     dlogits_cv = (jnp.exp(logits_cv - normaliser_c[:, None]) - is_target_cv) * weights_c[:, None]
-    dlogits_cv = dlogits_cv.astype(h_cd.dtype)
     if sums.dh_gpd is not None:
-        dh_cd = jnp.einsum("cv,vd->cd", dlogits_cv, head_vd, preferred_element_type=jnp.float32)
-        sums = sums._replace(dh_gpd=put(sums.dh_gpd, to_bits(dh_cd.astype(h_cd.dtype)), i))
+        (dh_cd,) = gradient_of(dlogits_cv)
+        sums = sums._replace(dh_gpd=put(sums.dh_gpd, to_bits(dh_cd), i))
     if sums.dlogits_gbv is not None:
-        sums = sums._replace(dlogits_gbv=put(sums.dlogits_gbv, to_bits(dlogits_cv), i % chunks_in_block))
+        narrow_cv = dlogits_cv.astype(h_cd.dtype)
+        sums = sums._replace(dlogits_gbv=put(sums.dlogits_gbv, to_bits(narrow_cv), i % chunks_in_block))
     return sums
 
 
-def _head_gradient(h_gbd: Float[Array, "G block D"], dlogits_gbv: Float[Array, "G block V"]) -> Float[Array, "G D V"]:
-    """Each group's own sum, so that devices add theirs up once, after the last block."""
-    # [D, block] × [block, V], both read row by row. The barriers keep the transpositions before and after out of the
-    # product: the compiler would fold them in, and jax 0.10 on CPU has no bfloat16 kernel for what comes of it
-    h_gdb = jax.lax.optimization_barrier(h_gbd.swapaxes(1, 2))
-    if h_gbd.shape[0] == 1:
-        product = jnp.einsum("db,bv->dv", h_gdb[0], dlogits_gbv[0], preferred_element_type=jnp.float32)[None]
-    else:
-        product = jnp.einsum("gdb,gbv->gdv", h_gdb, dlogits_gbv, preferred_element_type=jnp.float32)
-    return jax.lax.optimization_barrier(product)
+def _head_gradient(
+    logits: Logits,
+    head_vd: Float[Array, "V D"],
+    h_gbd: Float[Array, "G block D"],
+    dlogits_gbv: Float[Array, "G block V"],
+) -> Float[Array, "G D V"]:
+    """Each group's own sum in float32, so that devices add theirs up once, after the last block."""
+    # turned, as the product comes out of its kernel: the sum over blocks then needs no transposition
+    head_dv = head_vd.astype(jnp.float32).T
+
+    def one_group(h_bd: Array, dlogits_bv: Array) -> Array:
+        _, gradient_of = jax.vjp(lambda head_dv: logits(h_bd, head_dv.T), head_dv)
+        return gradient_of(dlogits_bv.astype(jnp.float32))[0]
+
+    # one product of two matrices where there is one group; of three axes where there are more
+    return one_group(h_gbd[0], dlogits_gbv[0])[None] if len(h_gbd) == 1 else jax.vmap(one_group)(h_gbd, dlogits_gbv)
 
 
 def _take(x: Array, index_gp: Int[Array, "G P"]) -> Array:

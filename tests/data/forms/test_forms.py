@@ -158,7 +158,7 @@ def test_malformed_talk_is_named(reason: str, talk: Any, tmp_path: Path):
         ("alpaca", {"instruction": "a", "output": ""}, "empty answer"),
         ("alpaca", {"instruction": " ", "output": "b"}, "empty question"),
         ("alpaca", {"instruction": "c", "output": "d", "history": [["a", ""]]}, "empty answer"),
-        ("dolly", {"instruction": "a", "response": None}, "turn without text"),
+        ("dolly", {"instruction": "a", "response": None}, "null where text is needed"),
         ("openorca", {"question": "a", "response": ""}, "empty answer"),
         ("prompt-completion", {"prompt": "a", "completion": ""}, "empty answer"),
         ("p3", {"prompt": "a", "completion": "<|endoftext|>"}, "empty answer"),

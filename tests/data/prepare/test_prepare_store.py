@@ -268,7 +268,8 @@ def test_an_error_in_the_middle_keeps_what_is_finished_and_nothing_else(tmp_path
         raise ConnectionError("the network is gone")
 
     good, bad = add(), add(make=failing)
-    with pytest.raises(ConnectionError):  # an error of the user's own code is not called a full disk
+    # an error of the user's own code is not called a full disk
+    with pytest.raises(InputError, match=r"fails: ConnectionError at .*test_prepare_store.py line \d+ \(the network"):
         prepare(run := config(tmp_path, good, bad), TEXT, resolve_run(run))
     assert {path.parent.name for path in (tmp_path / "run" / "store").rglob("manifest.json")} == {"train", "validation"}
     assert not list((tmp_path / "run" / "store" / bad.folder).iterdir())
@@ -335,3 +336,36 @@ def test_manifest_says_what_it_was_made_from(tmp_path):
         "task.source.version",
     ):
         assert key in spec
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda train: (train / "my_data.csv").write_text("a,b"), "holds 'my_data.csv'"),
+        (lambda train: (train / "evaluation.jsonl").write_text("{}"), "has no manifest.json"),
+    ],
+)
+def test_a_folder_of_the_user_s_own_is_never_replaced(tmp_path, make, problem: str):
+    task = add()
+    run = config(tmp_path, task)
+    train = tmp_path / "run" / "store" / task.folder / "train"
+    train.mkdir(parents=True)
+    make(train)
+    kept = files(tmp_path)
+    with pytest.raises(InputError, match=rf"'{train}' is to be written and {problem}, so it was not prepared here"):
+        prepare(run, TEXT, resolve_run(run))
+    assert files(tmp_path) == kept
+
+
+def test_a_stale_folder_with_a_file_of_the_user_s_own_is_not_replaced(tmp_path):
+    task = add()
+    run = config(tmp_path, task)
+    prepare(run, TEXT, resolve_run(run))
+    train = tmp_path / "run" / "store" / task.folder / "train"
+    (train / "notes.txt").write_text("mine")
+    object.__setattr__(task, "source", IterableSource(records, version="2"))
+    with pytest.raises(InputError, match=r"holds 'notes.txt', so it was not prepared here"):
+        prepare(run, TEXT, resolve_run(run))
+    assert (train / "notes.txt").read_text() == "mine"
+    (train / "notes.txt").unlink()
+    assert [folder.state for folder in prepare(run, TEXT, resolve_run(run)).folders] == ["rebuilt", "rebuilt"]
