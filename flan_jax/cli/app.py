@@ -71,18 +71,19 @@ def tasks_show(
 ) -> None:
     """Show a task: where it comes from, and its templates filled in with real examples, or with its sample."""
     from flan_jax.cli import tasks
+    from flan_jax.runs.tasks import shown_task
 
-    tasks.show_task(
+    shown = shown_task(
         task,
-        tuple(modules or ()),
+        modules=modules or (),
         count=examples,
         mode=mode,
         options=options,
         split=split,
         source=source,
         shots=shots,
-        tokenizer=tokenizer,
     )
+    tasks.show_task(shown, tokenizer=tokenizer)
 
 
 @tasks_app.command("check")
@@ -96,8 +97,10 @@ def tasks_check(
     """Hold tasks against the published form of their data sets and render them in every way; needs no network."""
     from flan_jax.cli import check
     from flan_jax.cli.tasks import named_paths
+    from flan_jax.runs.tasks import chosen_tasks
 
-    check.run(names or (), modules or (), cluster=cluster, sources=named_paths(sources or ()), num_records=records)
+    specs = chosen_tasks(names or (), modules=modules or (), cluster=cluster, sources=named_paths(sources or ()))
+    check.run(specs, num_records=records, by_task=bool(names or cluster))
 
 
 @tasks_app.command("page")
@@ -111,8 +114,10 @@ def tasks_page(
     """Write every task with its templates filled in as one HTML file, to look at in a browser."""
     from flan_jax.cli import page
     from flan_jax.cli.tasks import named_paths
+    from flan_jax.runs.tasks import chosen_tasks
 
-    page.run(out, modules or (), cluster=cluster, sources=named_paths(sources or ()), tokenizer=tokenizer)
+    specs = chosen_tasks(modules=modules or (), cluster=cluster, sources=named_paths(sources or ()))
+    page.run(out, specs, tokenizer=tokenizer)
 
 
 @config_app.command("schema")
@@ -151,11 +156,7 @@ def prepare(
     """
     from flan_jax.cli import prepare as command
     from flan_jax.runs.configs import open_config
-    from flan_jax.runs.prepare import HANDED
 
-    if config == HANDED:
-        command.run_handed()
-        return
     words = [word for word in overrides or () if not word.startswith("--")]
     flags = [word for word in overrides or () if word.startswith("--")]  # they come after a bare --
     words += [] if processes is None else [f"data.prepare_processes={processes}"]

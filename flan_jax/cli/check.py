@@ -1,44 +1,36 @@
-"""`flan-jax tasks check`: tasks held against the published form of their data sets, without a network."""
+"""`flan-jax tasks check`: tasks compared with the published form of their data sets, without a network."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
-from flan_jax.cli.tasks import chosen_tasks, counted
-from flan_jax.data.check.task import TaskCheck, check_task
+from flan_jax.cli.tasks import counted
+from flan_jax.data.check.task import TaskCheck
+from flan_jax.data.spec.task import TaskSpec
 from flan_jax.errors import InputError
 from flan_jax.report.console import make_console
+from flan_jax.report.progress import on_console
+from flan_jax.runs.tasks import check_tasks
 
 
-def run(
-    names: Sequence[str], modules: Sequence[str], *, cluster: str | None, sources: Mapping[str, str], num_records: int
-) -> None:
-    """Check the tasks and print what was found.
+def run(specs: Sequence[TaskSpec], *, num_records: int, by_task: bool) -> None:
+    """Check the tasks and print a line for each, or for each cluster, and what is wrong.
 
     Raises:
         InputError: a task failed; what is wrong is printed first.
     """
     started = time.perf_counter()
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "3"
-    )  # TensorFlow's remarks on its start would stand among the results
-    specs = chosen_tasks(names, modules, cluster=cluster, sources=sources)
+    # TensorFlow's remarks on its start would stand among the results
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     console = make_console()
-    checks = []
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=len(specs))
-        for spec in specs:
-            progress.update(bar, description=spec.name)
-            checks.append(check_task(spec, num_records=num_records))
-            progress.advance(bar)
-    console.print(_table(checks, by_task=bool(names or cluster)))
+    checks = check_tasks(specs, num_records=num_records, display=on_console(console))
+    console.print(_table(checks, by_task=by_task))
     for problem in (problem for check in checks for problem in check.problems):
         console.print(escape(problem), style="red", soft_wrap=True)
     for check in checks:
@@ -52,7 +44,9 @@ def run(
     if failed:
         raise InputError(f"tasks check: {failed} of {len(checks)} tasks failed ({took}); what is wrong stands above")
     num_clusters = len({check.cluster for check in checks})
-    console.print(f"{counted(len(checks), 'task')} in {counted(num_clusters, 'cluster')} passed: {took}")
+    console.print(
+        f"{counted(len(checks), 'task')} in {counted(num_clusters, 'cluster')} passed: {took}", highlight=False
+    )
 
 
 def _table(checks: Iterable[TaskCheck], *, by_task: bool) -> Table:

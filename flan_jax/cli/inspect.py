@@ -2,73 +2,51 @@
 
 from __future__ import annotations
 
-import jax
-from jax.sharding import Mesh
 from rich.console import Console
 from rich.rule import Rule
 from rich.syntax import Syntax
 
-from flan_jax.data.plan.loader import Loader
-from flan_jax.data.plan.plan import Plan, make_plan
-from flan_jax.data.plan.shares import mixture_report
-from flan_jax.data.prepare.opened import Prepared
-from flan_jax.data.registry.resolve import resolve_run
-from flan_jax.model.blueprint import Blueprint, flat_parameters
-from flan_jax.parallel.mesh import spec_for
-from flan_jax.report.console import ParameterLine, fill_lines, make_console, parameter_table, share_table
+from flan_jax.cli.prepare import prepare_missing
+from flan_jax.report.console import fill_lines, make_console, parameter_table, share_table
+from flan_jax.report.progress import on_console
 from flan_jax.report.tokens import row_view
+from flan_jax.runs.batches import Batches
 from flan_jax.runs.configs import ConfigFile
 from flan_jax.runs.model import check_model
-from flan_jax.runs.open import Text, open_text, start_jax
-from flan_jax.runs.prepare import ensure_prepared
+from flan_jax.runs.open import start_jax
+from flan_jax.runs.run import Run, parameters
 
 
 def run(source: ConfigFile, *, rows: int) -> None:
     """Print the resolved config, the mixture's shares, packed rows, and the parameters. Reads no weights."""
-    config = source.config
-    start_jax(config)
+    start_jax(source.config)
     console = make_console()
-    text = open_text(config)
-    blueprint, mesh = check_model(config, text)
-    prepared = ensure_prepared(config, text, resolve_run(config))
-    console.print(Rule("config", align="left"), Syntax(config.to_yaml(), "yaml", background_color="default"))
-    plan = make_plan(config, prepared.train, prepared.resolved.mixture)
-    _show_mixture(console, plan, prepared)
-    _show_rows(console, plan, prepared, text, blueprint, rows)
-    console.print(parameter_table(_parameters(blueprint, mesh), title=f"Parameters on mesh {dict(mesh.shape)}"))
+    run = Run(source.config, progress=on_console(console))
+    blueprint, mesh = check_model(run.config, run.text)
+    prepare_missing(run, console)
+    console.print(Rule("config", align="left"), Syntax(run.config.to_yaml(), "yaml", background_color="default"))
+    _show_mixture(console, run)
+    _show_rows(console, run, rows)
+    console.print(parameter_table(parameters(blueprint, mesh), title=f"Parameters on mesh {dict(mesh.shape)}"))
 
 
-def _show_mixture(console: Console, plan: Plan, prepared: Prepared) -> None:
-    report = mixture_report(plan)
+def _show_mixture(console: Console, run: Run) -> None:
+    report = run.shares()
     console.print(share_table(report, title=f"Mixture, first window of {report.num_batches} batches"))
     console.print(fill_lines(report))
-    if prepared.resolved.held_out:
-        console.print(f"held out, evaluated only: {', '.join(prepared.resolved.held_out)}", highlight=False)
-    if prepared.resolved.left_out:
-        console.print(f"left out as their kin: {', '.join(prepared.resolved.left_out)}", highlight=False)
+    if run.resolved.held_out:
+        console.print(f"held out, evaluated only: {', '.join(run.resolved.held_out)}", highlight=False)
+    if run.resolved.left_out:
+        console.print(f"left out as their kin: {', '.join(run.resolved.left_out)}", highlight=False)
 
 
-def _show_rows(console: Console, plan: Plan, prepared: Prepared, text: Text, blueprint: Blueprint, count: int) -> None:
+def _show_rows(console: Console, run: Run, count: int) -> None:
     """The first rows that the run will read."""
     shown = 0
-    whole = slice(0, plan.rows)
-    start, start_id = plan.start(), blueprint.architecture.decoder_start_token_id
-    with Loader(plan, prepared.train, rows=whole, position=start, workers=0, decoder_start_id=start_id) as loader:
+    with Batches(run) as batches:
         while shown < count:
-            batch, position = next(loader)
-            for row in range(min(plan.rows, count - shown)):
-                console.print(Rule(f"step {position.step}, row {row}", align="left"))
-                console.print(row_view(batch, row, task_names=plan.tasks, token=text.tokenizer.token))
+            batch = next(batches)
+            for row in range(min(run.plan.rows, count - shown)):
+                console.print(Rule(f"step {batches.position['step']}, row {row}", align="left"))
+                console.print(row_view(batch, row, task_names=batches.tasks, token=run.text.tokenizer.token))
                 shown += 1
-
-
-def _parameters(blueprint: Blueprint, mesh: Mesh) -> list[ParameterLine]:
-    _, tuned, frozen = blueprint.abstract()
-    lines = []
-    for state, is_tuned in ((tuned, True), (frozen, False)):
-        for path, variable in flat_parameters(state).items():
-            value: jax.ShapeDtypeStruct = variable.get_value()
-            spec = spec_for(variable.get_metadata("axes"), value.shape, mesh, f"parameter {path}")
-            axes = ", ".join("×".join(entry) if isinstance(entry, tuple) else entry or "·" for entry in spec)
-            lines.append(ParameterLine(path, value.shape, str(value.dtype), axes, is_tuned))
-    return lines

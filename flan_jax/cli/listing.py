@@ -23,8 +23,8 @@ def list_tasks(modules: tuple[str, ...], cluster: str | None, *, every: bool) ->
     specs = [registry.get_task(name) for name in registry.task_names()]
     console = make_console()
     if cluster is not None:
-        wanted = clusters_named([cluster], "--cluster")
-        _print_tasks(console, [spec for spec in specs if spec.cluster in wanted])
+        clusters = clusters_named([cluster], "--cluster")
+        _print_tasks(console, [spec for spec in specs if spec.cluster in clusters])
     elif every:
         _print_tasks(console, specs)
     else:

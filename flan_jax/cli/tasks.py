@@ -1,45 +1,18 @@
-"""`flan-jax tasks show`, and the tasks that other commands mean: without JAX or TensorFlow."""
+"""`flan-jax tasks show`, and words that the commands about tasks share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, cast
+from collections.abc import Callable, Sequence
 
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flan_jax.config import TEMPLATE_MODES, DataConfig, TemplateMode
-from flan_jax.data import registry
-from flan_jax.data.registry.resolve import resolve_mixture
 from flan_jax.data.render.example import Example
-from flan_jax.data.render.examples import describe, renderer_for
-from flan_jax.data.render.shots import any_shots
-from flan_jax.data.spec.fields import record_fields
-from flan_jax.data.spec.schema import Skip
-from flan_jax.data.spec.task import TaskSpec
 from flan_jax.errors import InputError
 from flan_jax.report.console import make_console
-
-
-def chosen_tasks(
-    names: Sequence[str], modules: Sequence[str], *, cluster: str | None, sources: Mapping[str, str]
-) -> list[TaskSpec]:
-    """The tasks of these names or mixtures (none: all that are registered), by cluster and name.
-
-    Raises:
-        InputError: an unknown task, mixture or cluster, or a source for a task that is not among them.
-    """
-    registry.load_modules(modules)
-    data = DataConfig(mixture=tuple(names or registry.task_names()), sources=dict(sources), modules=tuple(modules))
-    specs = sorted(resolve_mixture(data).specs.values(), key=lambda spec: (spec.cluster, spec.name))
-    chosen = [spec for spec in specs if cluster in (None, spec.cluster)]
-    if not chosen:
-        raise InputError(
-            f"cluster '{cluster}': no task has it; clusters are {', '.join(sorted({spec.cluster for spec in specs}))}"
-        )
-    return chosen
+from flan_jax.runs.tasks import ShownTask, token_count
 
 
 def named_paths(words: Sequence[str]) -> dict[str, str]:
@@ -62,55 +35,13 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def token_count(tokenizer: str) -> Callable[[Sequence[str]], list[int]]:
-    """Counts the tokens of each text.
-
-    Raises:
-        InputError: there is no tokenizer at this path.
-    """
-    from flan_jax.text.tokenizer import load_tokenizer
-    from flan_jax.weights.hub import local_tokenizer
-
-    loaded = load_tokenizer(local_tokenizer(tokenizer))
-    return lambda texts: [len(ids) for ids in loaded.encode_batch(texts)]
-
-
-def show_task(
-    name: str,
-    modules: tuple[str, ...],
-    *,
-    count: int,
-    mode: str,
-    options: str,
-    split: str,
-    source: str | None,
-    shots: int = 0,
-    tokenizer: str | None = None,
-) -> None:
-    """Print where a task comes from and its templates, each filled in with examples of `split`.
+def show_task(shown: ShownTask, *, tokenizer: str | None = None) -> None:
+    """Print where a task comes from and its templates, filled in.
 
     A task whose source is not on this machine is shown with its sample, and says so.
     """
-    registry.load_modules(modules)
-    for flag, value, allowed in (
-        ("--mode", mode, TEMPLATE_MODES),
-        ("--options", options, ("shown", "hidden")),
-    ):
-        if value not in allowed:
-            raise InputError(f"{flag} {value}: must be one of {', '.join(allowed)}")
-    data = DataConfig(
-        mixture=name,
-        template_mode=cast(TemplateMode, mode),
-        options=cast(Literal["shown", "hidden"], options),
-        sources={} if source is None else {name: source},
-        shots=shots,
-    )
-    spec = resolve_mixture(data).specs.get(name)
-    if spec is None:
-        raise InputError(f"'{name}' is a mixture; name one of its tasks: {', '.join(registry.get_mixture(name).tasks)}")
-    if split not in spec.splits:
-        raise InputError(f"--split {split}: task '{name}' has no such split; it has {', '.join(spec.splits)}")
-    has_source = spec.source.is_here() or spec.sample is None
+    count_tokens = None if tokenizer is None else token_count(tokenizer)
+    spec, has_source = shown.spec, shown.has_source
     console = make_console()
     about = Table(box=None, show_header=False)
     for label, value in (
@@ -126,18 +57,8 @@ def show_task(
             about.add_row(f"[bold]{label}[/]", escape(value))
     console.print(f"\n[bold]{escape(spec.name)}[/]")
     console.print(about)
-    count_tokens = None if tokenizer is None else token_count(tokenizer)
-    shown = describe(spec, count, data=data, split=split) if has_source else _with_sample(spec, data)
-    for example in shown:
+    for example in shown.examples:
         console.print(_panel(example, count_tokens))
-
-
-def _with_sample(spec: TaskSpec, data: DataConfig) -> list[Example]:
-    """The task's sample in every template; before it, where shots are asked for, the same again."""
-    fields = [one for one in record_fields(spec, spec.sample or {}) if not isinstance(one, Skip)]
-    shots = any_shots(fields, data.shots) if isinstance(data.shots, int) and data.shots else None
-    renderer = renderer_for(spec, data)
-    return [example for one in fields for example in renderer.render_all(one, example_id=0, shots=shots)]
 
 
 def _panel(example: Example, count_tokens: Callable[[Sequence[str]], list[int]] | None) -> Panel:

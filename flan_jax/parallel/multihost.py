@@ -19,11 +19,13 @@ def start() -> None:
 
     `FLAN_JAX_COORDINATOR=host:port` with `FLAN_JAX_PROCESS_COUNT` and `FLAN_JAX_PROCESS_ID` names them explicitly;
     `FLAN_JAX_COORDINATOR=auto` lets JAX find them (Slurm, Open MPI, Cloud TPU). A TPU pod (several hosts in
-    TPU_WORKER_HOSTNAMES, or a MEGASCALE_COORDINATOR_ADDRESS) is found without any of these.
+    TPU_WORKER_HOSTNAMES, or a MEGASCALE_COORDINATOR_ADDRESS) is found without any of these. Joining again does nothing.
 
     Raises:
         InputError: the variables are incomplete, or no integers in range.
     """
+    if jax.distributed.is_initialized():
+        return
     coordinator = os.environ.get(COORDINATOR)
     if coordinator is None:
         for name in (COUNT, INDEX):

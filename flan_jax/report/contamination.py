@@ -30,7 +30,7 @@ class SubsetLine:
 
 def overlap_table(overlaps: Sequence[TaskOverlap]) -> Table:
     """Every evaluation task with its dirty examples, and the training tasks that hold most of them."""
-    table = _table("Evaluation examples seen in training", ("n", "examples", "whole", "dirty", ""))
+    table = _table("Evaluation examples seen in training", ("n-gram", "examples", "whole", "dirty", "share"))
     table.add_column("most in", overflow="fold")
     for one in overlaps:
         count = len(one.examples)

@@ -147,7 +147,7 @@ class Reporters:
 
 
 def open_reporters(directory: str | Path, *, resume_step: int | None, tensorboard: bool) -> Reporters:
-    """The reporters of a run: JSON lines always, TensorBoard where wanted.
+    """The reporters of a run: JSON lines always, TensorBoard where it is asked for.
 
     Args:
         directory: folder of the run.

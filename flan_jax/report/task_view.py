@@ -113,13 +113,15 @@ def shown_examples(spec: TaskSpec) -> tuple[str, list[Fields]]:
     Raises:
         InputError: the task's source can be read here, and a record is not of its form.
     """
-    found: list[Fields] = []
+    examples: list[Fields] = []
     for number, record in enumerate(first_records(spec, _RECORDS_READ)):
-        found += [fields for fields in record_fields(spec, record, example_id=number) if not isinstance(fields, Skip)]
-        if len(found) >= _EXAMPLES:
+        examples += [
+            fields for fields in record_fields(spec, record, example_id=number) if not isinstance(fields, Skip)
+        ]
+        if len(examples) >= _EXAMPLES:
             break
-    if found:
-        return f"a record of {spec.source.name}", found[:_EXAMPLES]
+    if examples:
+        return f"a record of {spec.source.name}", examples[:_EXAMPLES]
     if spec.sample is None:
         return "its source cannot be read here and it has no sample: templates as they are written", []
     fields = [fields for fields in record_fields(spec, spec.sample) if not isinstance(fields, Skip)]
@@ -218,10 +220,10 @@ class _Viewer:
         prompt = example.messages[0].content
         # an example without options of its own is asked without them
         patterns = (phrasing.prompt, phrasing.prompt.without_options())
-        found = next((cut for pattern in patterns if (cut := _pieces(pattern, prompt, values))), [Piece(prompt)])
+        pieces = next((cut for pattern in patterns if (cut := _pieces(pattern, prompt, values))), [Piece(prompt)])
         return RenderingView(
             title,
-            (("user", _shortened(found)),),
+            (("user", _shortened(pieces)),),
             _shortened([Piece(example.target)]),
             phrasing.inverted,
             self._tokens(example),
@@ -240,12 +242,12 @@ def _first_answer(value: Any) -> str:
 
 def _pieces(pattern: Pattern, text: str, values: Mapping[str, Any]) -> list[Piece]:
     """A filled-in text cut where its fields are; empty where it was not made from this pattern and these values."""
-    found = "".join(
+    expression = "".join(
         re.escape(literal)
         + ("" if name is None else "(.*?)" if name == OPTIONS else f"({re.escape(str(values[name]))})")
         for literal, name in pattern.pieces
     )
-    match = re.fullmatch(found, text, re.DOTALL)
+    match = re.fullmatch(expression, text, re.DOTALL)
     if match is None:
         return []
     pieces = []

@@ -1,4 +1,10 @@
-"""What an audit compares, and the folder that keeps its results."""
+"""The audit of a store: which evaluation examples leaked into training, and what is in training twice.
+
+store ──ids──> sources ──contents──> DuplicateFinder ──passing──> OverlapFinder ──> <run>/contamination/
+    report.json        counts by task and pairs of tasks, every dirty example with where it was seen
+    subsets.json       clean and dirty examples by task, for evaluation.subsets
+    duplicates.jsonl   one group of duplicates a line
+"""
 
 from __future__ import annotations
 
@@ -6,37 +12,104 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flan_jax.config import Config
-from flan_jax.data.audit.content import stored_examples
-from flan_jax.data.audit.duplicates import Duplicates
-from flan_jax.data.audit.overlap import TaskOverlap
+from flan_jax.data.audit.content import Content, asked_examples, check_readable, contents, stored_examples
+from flan_jax.data.audit.duplicates import DuplicateFinder, Duplicates
+from flan_jax.data.audit.overlap import OverlapFinder, TaskOverlap
 from flan_jax.data.prepare.opened import Prepared
+from flan_jax.data.spec.source import TRAIN, VALIDATION
 from flan_jax.data.spec.task import TaskSpec
 from flan_jax.data.spec.variant import split_variant
 from flan_jax.data.store.manifest import load_manifest
 from flan_jax.errors import InputError
 from flan_jax.evaluate.subsets import SUBSETS, StoreContents, subsets_text
+from flan_jax.report.progress import Advance, Display
+from flan_jax.runs.open import Text
 
 FOLDER = "contamination"
 
 
+@dataclass(frozen=True)
+class Contamination:
+    """What an audit finds.
+
+    Attributes:
+        overlaps: every evaluation task, with its examples that training holds.
+        duplicates: training examples that repeat others.
+        folder: where all of it is written.
+    """
+
+    overlaps: tuple[TaskOverlap, ...]
+    duplicates: Duplicates
+    folder: Path
+
+    @property
+    def subsets(self) -> Path:
+        """The file for `evaluation.subsets`."""
+        return self.folder / SUBSETS
+
+
+def audit(config: Config, prepared: Prepared, text: Text, *, display: Display) -> Contamination:
+    """Compares the store's evaluation examples with its training examples, and these with each other; writes it down.
+
+    Raises:
+        InputError: nothing is evaluated, a source cannot be read here or gives other examples than the store was made
+            of, or the folder cannot be written.
+    """
+    if not prepared.evaluation:
+        raise InputError("contamination: no task of the mixture has a validation split; name some in evaluation.tasks")
+    overlaps, duplicates = compare(config, prepared, text, display=display)
+    folder = write_folder(Path(config.run.dir) / FOLDER, config, prepared, overlaps, duplicates)
+    return Contamination(tuple(overlaps), duplicates, folder)
+
+
+def compare(
+    config: Config, prepared: Prepared, text: Text, *, display: Display
+) -> tuple[list[TaskOverlap], Duplicates]:
+    """The overlap of every evaluation task, and the duplicates of the mixture, in one pass over the training sources.
+
+    Raises:
+        InputError: a source cannot be read here, or gives other examples than the store was made of.
+    """
+    decode = text.tokenizer.decode
+    trained = training_examples(prepared)
+    asked_of = {name: prepared.resolved.specs[name] for name in prepared.evaluation}
+    for spec in [*asked_of.values(), *(spec for spec, _ in trained.values())]:
+        check_readable(spec)
+    asked = {
+        name: list(contents(spec, VALIDATION, asked_examples(prepared.evaluation[name]), decode=decode))
+        for name, spec in asked_of.items()
+    }
+    overlap = OverlapFinder(asked, config.contamination)
+    duplicate = DuplicateFinder(config.contamination, seed=config.run.seed)
+    with display("compare", sum(len(ids) for _, ids in trained.values())) as advance:
+        for name, (spec, ids) in trained.items():
+            examples = _counted(contents(spec, TRAIN, ids, decode=decode), advance)
+            overlap.add(name, duplicate.passing(name, examples))
+    return overlap.results(), duplicate.find()
+
+
+def _counted(examples: Iterable[Content], advance: Advance) -> Iterator[Content]:
+    for example in examples:
+        advance()
+        yield example
+
+
 def training_examples(prepared: Prepared) -> dict[str, tuple[TaskSpec, np.ndarray]]:
     """Task → its spec and the ids of its examples in the store; variants of a task are one, since they share them."""
-    found: dict[str, tuple[TaskSpec, np.ndarray]] = {}
+    trained: dict[str, tuple[TaskSpec, np.ndarray]] = {}
     for name, store in prepared.train.items():
         base = split_variant(name)[0]
         ids = stored_examples(store)
-        found[base] = (
-            prepared.resolved.specs[name],
-            np.union1d(found[base][1], ids) if base in found else ids,
-        )
-    return found
+        trained[base] = (prepared.resolved.specs[name], np.union1d(trained[base][1], ids) if base in trained else ids)
+    return trained
 
 
 def store_contents(prepared: Prepared) -> StoreContents:
@@ -48,14 +121,13 @@ def store_contents(prepared: Prepared) -> StoreContents:
 
 
 def write_folder(
-    folder: Path, config: Config, prepared: Prepared, overlaps: Iterable[TaskOverlap], duplicates: Duplicates
+    folder: Path, config: Config, prepared: Prepared, overlaps: Sequence[TaskOverlap], duplicates: Duplicates
 ) -> Path:
     """Writes all results under another name, which then takes the place of an earlier folder.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    overlaps = list(overlaps)
     settings = config.contamination.model_dump(mode="json")
     subsets = subsets_text(
         {overlap.task: overlap.subset(dirty=True) for overlap in overlaps},

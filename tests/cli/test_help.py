@@ -35,6 +35,19 @@ def test_tasks_are_listed_without_tensorflow_or_jax():
     assert done.stdout.rstrip().endswith("LOADED []"), done.stdout + done.stderr
 
 
+def test_data_is_prepared_and_audited_without_jax(tmp_path):
+    script = (
+        "import sys; from flan_jax.cli import main\n"
+        "for words in (['prepare'], ['store', 'verify'], ['contamination']):\n"
+        "    sys.argv = ['flan-jax', *words, 'toy_llama']\n"
+        "    try: main()\n"
+        "    except SystemExit as e: assert not e.code, words\n"
+        "print('LOADED', [n for n in ('jax', 'tensorflow', 'transformers', 'seqio') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.rstrip().endswith("LOADED []"), done.stdout + done.stderr
+
+
 def test_every_command_of_the_readme_exists(command):
     named = set(re.findall(r"flan-jax ((?:[a-z]+)(?: (?:list|show|verify|schema))?)", README.read_text()))
     assert {"prepare", "inspect", "train", "evaluate", "generate", "export", "doctor", "tasks list"} <= named

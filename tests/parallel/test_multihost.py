@@ -18,6 +18,7 @@ jax.config.update("jax_num_cpu_devices", 2)
 from flan_jax.config import MeshConfig
 from flan_jax.parallel import mesh as meshes, multihost
 multihost.start()
+multihost.start()  # as each method of a Run does
 mesh = meshes.make_mesh(MeshConfig(data=2, fsdp=2))
 rows = meshes.host_rows(mesh, 8)
 array = np.arange(24, dtype=np.float32).reshape(8, 3)

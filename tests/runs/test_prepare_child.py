@@ -1,5 +1,6 @@
 """The process that prepares for another one gets its tasks as they are there: nothing is found again by name."""
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,31 @@ add_task(TaskSpec("{folder}_task", "made", IterableSource(records, version="1"),
     for folder in ("first", "second"):
         there = run_on(tmp_path / f"there-{folder}", f"{folder}_task", **{"data.modules": both})
         assert content(there) == here[folder]
+
+
+def test_the_other_process_prints_nothing_and_what_tasks_print_is_no_answer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    def answer(n: int) -> str:
+        print("looking at", n)
+        return str(n)
+
+    add("talking", answer)
+    assert content(run_on(tmp_path / "run", "talking"))
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "looking at 39" in err
+
+
+def test_what_the_other_process_refuses_is_refused_here_in_its_words(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    add("empty", lambda n: "")
+    run = run_on(tmp_path / "run", "empty")
+    with pytest.raises(InputError, match=r"task 'empty', split 'train': no example is left \(40 empty target\)"):
+        _ = run.prepared
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_that_dies_is_told_by_its_exit_code(tmp_path: Path):
+    add("deadly", lambda n: os._exit(7))
+    with pytest.raises(InputError, match=r"preparing the store '.*' ended with exit code 7; see above"):
+        _ = run_on(tmp_path / "run", "deadly").prepared
