@@ -77,8 +77,8 @@ def named_commands(page: Path) -> Iterator[list[str]]:
 
 
 def table_rows(text: str) -> list[list[str]]:
-    """The words of each row of a printed table that holds a task and its numbers."""
-    return [line.split() for line in text.splitlines() if re.match(r"  [\w:.]+ +\d", line)]
+    """A task's name and its numbers, from each row of a printed table that has them."""
+    return [row.split() for row in re.findall(r"^  [\w:.]+(?: +[\d,]+)+", text, re.MULTILINE)]
 
 
 def anchors(page: Path) -> set[str]:
