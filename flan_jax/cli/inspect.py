@@ -12,7 +12,6 @@ from flan_jax.report.progress import on_console
 from flan_jax.report.tokens import row_view
 from flan_jax.runs.batches import Batches
 from flan_jax.runs.configs import ConfigFile
-from flan_jax.runs.model import check_model
 from flan_jax.runs.open import start_jax
 from flan_jax.runs.run import Run, parameters
 
@@ -22,7 +21,7 @@ def run(source: ConfigFile, *, rows: int) -> None:
     start_jax(source.config)
     console = make_console()
     run = Run(source.config, progress=on_console(console))
-    blueprint, mesh = check_model(run.config, run.text)
+    blueprint, mesh = run.check()
     prepare_missing(run, console)
     console.print(Rule("config", align="left"), Syntax(run.config.to_yaml(), "yaml", background_color="default"))
     _show_mixture(console, run)

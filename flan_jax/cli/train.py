@@ -9,7 +9,6 @@ from flan_jax.parallel.multihost import is_main
 from flan_jax.report.console import make_console
 from flan_jax.report.progress import Say, on_console
 from flan_jax.runs.configs import ConfigFile
-from flan_jax.runs.model import check_model
 from flan_jax.runs.open import start_jax
 from flan_jax.runs.run import Run
 
@@ -19,7 +18,7 @@ def run(source: ConfigFile) -> None:
     start_jax(source.config)
     console = make_console(quiet=not is_main())
     run = Run(source.config, say=said_on(console), progress=on_console(console))
-    check_model(run.config, run.text)  # refused before data is prepared
+    run.check()  # refused before data is prepared
     prepare_missing(run, console)
     trained = run.train()
     early = ", stopped early: no better evaluation came" if trained.stopped_early else ""

@@ -6,6 +6,7 @@ config ──► text, tasks (resolved once) ──► store ──► train ─
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,19 @@ class Run(RunData):
         barrier("prepared")
         return report
 
+    def check(self) -> tuple[Blueprint, Mesh]:
+        """The model's blueprint and the mesh, worked out once, after all that can be refused without data or weights.
+
+        Raises:
+            InputError: an unknown family, a LoRA target that matches nothing, a mesh or a batch that does not divide.
+        """
+        self._start()
+        return self._checked
+
+    @functools.cached_property
+    def _checked(self) -> tuple[Blueprint, Mesh]:
+        return check_model(self.config, self.text)
+
     def parameters(self) -> list[ParameterLine]:
         """Every parameter of the model, its sharding, and whether it is trained; reads no weights.
 
@@ -77,7 +91,7 @@ class Run(RunData):
             InputError: an unknown family, a LoRA target that matches nothing, or a mesh that does not fit.
         """
         self._start()
-        return parameters(*check_model(self.config, self.text))
+        return parameters(*self.check())
 
     def train(self, on_metrics: OnMetrics | None = None) -> Trained:
         """Trains to `train.steps`, or goes on where the run stopped.
@@ -91,7 +105,7 @@ class Run(RunData):
             StoppedError: SIGTERM or SIGINT; the state is saved, and the same call goes on from there.
         """
         self._start()
-        blueprint, mesh = check_model(self.config, self.text)
+        blueprint, mesh = self.check()
         prepared = self.prepared
         parts = create(self.config, mesh, blueprint)
         evaluate = None
