@@ -1,9 +1,10 @@
 """What transformers reads of a tokenizer folder or file: Rust backend, special tokens, chat template, settings.
 
 `tokenizer.json` and SentencePiece files are read as they stand, through `PreTrainedTokenizerFast`. `AutoTokenizer`
-would build the class that a config names from the vocabulary alone and lose how the file cuts text: under transformers
-5.24 SmolLM2's runs of spaces before digits get other ids, and Mistral v1's runs of spaces; and it imports torch where
-that is installed. It reads what comes as vocab.json. Code that a folder brings is never run.
+builds the class that a config names from the vocabulary alone and loses how the file cuts text: under transformers 5.24
+SmolLM2's folder, whose config says GPT2Tokenizer, gets other ids where spaces stand before digits, and Mistral v1's
+wherever spaces follow each other. It also imports torch where that is installed. It reads folders with a vocab.json.
+Code that a folder brings is never run.
 
 By hand, because transformers does not do it: ids of start, end and pad tokens that only a model's config names; T5's
 sentinels, which its SentencePiece file lacks; a check that added tokens get the ids they are said to have.
@@ -11,6 +12,7 @@ sentinels, which its SentencePiece file lacks; a check that added tokens get the
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,23 +104,24 @@ def _read_json(file: Path, settings: Mapping[str, Any]) -> PreTrainedTokenizerFa
     if tree.get("post_processor") is None:
         # transformers puts one that adds nothing, and what is saved and hashed shall be what the file says
         tokenizer.backend_tokenizer.post_processor = None
-    eos = tokenizer.eos_token
-    # transformers adds the tokens that settings name behind the vocabulary; a model never learned to end in such a one
-    if eos is not None and eos not in _texts(tree):
+    vocabulary = tree["model"]["vocab"]
+    texts = vocabulary if isinstance(vocabulary, dict) else (entry[0] for entry in vocabulary)
+    _check_end(tokenizer, {*texts, *(token["content"] for token in tree.get("added_tokens", ()))}, file)
+    return tokenizer
+
+
+def _check_end(tokenizer: PreTrainedTokenizerFast, texts: set[str], file: Path) -> None:
+    """Refuses an end token that transformers put behind the vocabulary: no model learned to end in it."""
+    eos = tokenizer.special_tokens_map.get("eos_token")
+    if isinstance(eos, str) and eos not in texts:
         raise InputError(
             f"tokenizer '{file}': needs an end token and '{eos}' is not in its vocabulary; name another as 'eos_token' "
             "in the tokenizer_config.json beside it"
         )
-    return tokenizer
-
-
-def _texts(tree: Mapping[str, Any]) -> set[str]:
-    vocabulary = tree["model"]["vocab"]
-    texts = vocabulary if isinstance(vocabulary, dict) else (entry[0] for entry in vocabulary)
-    return {*texts, *(token["content"] for token in tree["added_tokens"])}
 
 
 def _read_class(folder: Path) -> PreTrainedTokenizerFast:
+    _silence_notice()
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
@@ -162,11 +165,13 @@ def _read_sentencepiece(file: Path, settings: Mapping[str, Any]) -> tuple[PreTra
                 f"tokenizer '{file}': added token '{text}' is said to have id {token_id} and would get "
                 f"{token_id_here}; the vocabulary and its settings do not belong together"
             )
+    _check_end(tokenizer, {*(model.id_to_piece(i) for i in range(model.get_piece_size())), *added}, file)
     return tokenizer, special
 
 
 def _load(file: Path, name: str, what: str, settings: Mapping[str, Any], **options: Any) -> PreTrainedTokenizerFast:
     """What transformers reads of `file` under the name it looks for, and of the settings beside it."""
+    _silence_notice()
     from transformers import PreTrainedTokenizerFast
 
     # a token may be given as a mapping that does not say its type, which transformers does not take
@@ -185,6 +190,15 @@ def _load(file: Path, name: str, what: str, settings: Mapping[str, Any], **optio
             raise InputError(
                 f"tokenizer '{file}': is no {what} that can be read ({_first_line(e)}); fetch it again"
             ) from e
+
+
+def _silence_notice() -> None:
+    """Keeps transformers from telling, as it is imported, that there is no PyTorch: nothing here needs it."""
+    logging.getLogger("transformers").addFilter(_is_no_notice)
+
+
+def _is_no_notice(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("PyTorch was not found")
 
 
 def _vocabulary_file(folder: Path) -> Path:

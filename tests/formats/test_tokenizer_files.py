@@ -207,6 +207,13 @@ def test_a_faulty_or_missing_config_is_refused(tmp_path: Path):
     assert load_tokenizer(tmp_path).eos_id == 2
 
 
+def test_an_end_token_that_no_piece_is_is_refused(tmp_path: Path):
+    train_sentencepiece(tmp_path, "tokenizer", vocab_size=200)
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "<end>"}')
+    with pytest.raises(InputError, match="'<end>' is not in its vocabulary"):
+        load_tokenizer(tmp_path)
+
+
 def test_added_tokens_that_do_not_fit_the_vocabulary_are_refused(tmp_path: Path):
     train_sentencepiece(tmp_path, "tokenizer", vocab_size=200)
     (tmp_path / "added_tokens.json").write_text(json.dumps({"<new>": 5000}))
@@ -272,6 +279,18 @@ def test_code_that_a_folder_brings_is_refused_and_never_run(tmp_path: Path):
         load_tokenizer(tmp_path / "tokenizer.json").encode("the house") == byte_level_backend().encode("the house").ids
     )
     assert not (tmp_path / "ran").exists()
+
+
+def test_without_torch_nothing_is_said_about_it(tmp_path: Path):
+    script = (
+        "import importlib.util, sys\nfind = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'torch' else find(name, *more)\n"
+        "from flan_jax.text.tokenizer import load_tokenizer\nload_tokenizer(sys.argv[1])\n"
+        "from transformers.utils import is_torch_available\nprint(is_torch_available())"
+    )
+    words = [sys.executable, "-c", script, str(write_directory(tmp_path))]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_loading_leaves_torch_out_and_a_worker_leaves_transformers_out(tmp_path: Path):
