@@ -1,4 +1,4 @@
-"""Shared by all tests: eight simulated CPU devices, no network, and a fixture for strict types in our own functions."""
+"""Shared by all tests: eight simulated CPU devices, no network, checked shapes; a fixture for strict types."""
 
 import contextlib
 import os
@@ -10,7 +10,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
+import jaxtyping
 import pytest
+
+# before any of them is imported: every annotated function then checks what it is given and what it gives
+CHECKED = ("flan_jax.model", "flan_jax.train", "flan_jax.generate", "flan_jax.evaluate")
+jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)

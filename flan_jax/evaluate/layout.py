@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Span:
     stop: int
 
 
+@runtime_checkable
 class RowLayout(Protocol):
     """How questions of one kind of model fill rows. A capacity holds one length for each side of a row."""
 

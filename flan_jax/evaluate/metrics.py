@@ -14,16 +14,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from flan_jax.data.spec.task import METRICS, RANKED
 from flan_jax.errors import InputError
-
-if TYPE_CHECKING:
-    from rouge_score.rouge_scorer import RougeScorer
-    from sacrebleu.metrics.bleu import BLEU
 
 _ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}  # our names → the library's
 TEXT_METRICS = tuple(metric for metric in METRICS if metric != RANKED)
@@ -183,7 +179,7 @@ _AVERAGED = {
 
 
 @functools.cache
-def _rouge_scorer(metric: str) -> RougeScorer:
+def _rouge_scorer(metric: str) -> Any:
     # imported late: rouge_score brings nltk, most of a second
     from rouge_score import rouge_scorer, tokenizers
 
@@ -197,7 +193,7 @@ def _rouge_scorer(metric: str) -> RougeScorer:
 
 
 @functools.cache
-def _sentence_bleu() -> BLEU:
+def _sentence_bleu() -> Any:
     from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(max_ngram_order=_BLEU_ORDER, effective_order=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class OptionLikelihoods:
         return int(np.argmax(scores))
 
 
+@runtime_checkable
 class Rank(Protocol):
     """How options are ranked: a loaded model, or a rule in a test."""
 
@@ -50,6 +51,7 @@ class Rank(Protocol):
         ...
 
 
+@runtime_checkable
 class Generate(Protocol):
     """How answers are generated."""
 

@@ -25,6 +25,7 @@ from jaxtyping import Array, Bool, Float, Int
 from flan_jax.errors import InputError
 from flan_jax.generate.sampling import Sampling, choose_tokens
 from flan_jax.generate.shapes import power_of_two
+from flan_jax.model.nn.array_tree import array_tree
 from flan_jax.parallel.mesh import host_rows, place_batch
 
 SHORTEST = 32  # tokens of the smallest prompt shape
@@ -33,7 +34,7 @@ NOTHING = -1  # in the output: the row has stopped
 STREAMED = 4
 
 
-@jax.tree_util.register_dataclass
+@array_tree
 @dataclass(frozen=True)
 class Progress:
     """How far a batch is.

@@ -33,6 +33,7 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 
 from flan_jax.model.adapters.lora import LoraSettings, lora_for
 from flan_jax.model.architecture.encoder_decoder import T5Architecture
+from flan_jax.model.nn.array_tree import array_tree
 from flan_jax.model.nn.attention import Visibility, attend
 from flan_jax.model.nn.bits import from_bits, to_bits
 from flan_jax.model.nn.layers import ComputeSettings, Embedding, Projection, RMSNorm, drop, scan_layers
@@ -46,7 +47,7 @@ _ACTIVATIONS = {"relu": jax.nn.relu, "gelu_tanh": partial(jax.nn.gelu, approxima
 _STATES = ("batch", "length", "act_embed")
 
 
-@jax.tree_util.register_dataclass
+@array_tree
 @dataclass(frozen=True)
 class T5DecodeState:
     """What generation carries from token to token.

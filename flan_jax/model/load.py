@@ -28,10 +28,10 @@ from jax.sharding import Mesh, NamedSharding
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
+from flan_jax.model.adapters.peft import ADAPTER_TENSORS
 from flan_jax.model.blueprint import Blueprint, blueprint_of, flat_parameters
 from flan_jax.model.family import Architecture, Family, describe
 from flan_jax.model.names import Name
-from flan_jax.model.peft import ADAPTER_TENSORS
 from flan_jax.parallel.mesh import sharding_for
 from flan_jax.weights.hub import local_weights
 from flan_jax.weights.tensors import TensorSource, open_tensors

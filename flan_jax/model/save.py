@@ -29,10 +29,10 @@ from flan_jax.config import Config
 from flan_jax.errors import InputError
 from flan_jax.files.whole import write_json, write_text
 from flan_jax.model.adapters.lora import folded
+from flan_jax.model.adapters.peft import ADAPTER_CONFIG, ADAPTER_TENSORS
 from flan_jax.model.blueprint import blueprint_of, flat_parameters
 from flan_jax.model.load import Parts, create, read_adapter
 from flan_jax.model.parity import Parity, prove
-from flan_jax.model.peft import ADAPTER_CONFIG, ADAPTER_TENSORS
 from flan_jax.weights.hub import hub_name
 from flan_jax.weights.safetensors import write_tensors
 

@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -31,6 +31,7 @@ from flan_jax.train.state import TrainState
 from flan_jax.train.step import Metrics
 
 
+@runtime_checkable
 class Position(Protocol):
     """Where the data goes on."""
 
@@ -39,6 +40,7 @@ class Position(Protocol):
         ...
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Receives metrics, e.g. a progress bar or an event file."""
 
@@ -47,6 +49,7 @@ class Reporter(Protocol):
         ...
 
 
+@runtime_checkable
 class Evaluator(Protocol):
     """Measures the tuned parameters; called by all processes together."""
 

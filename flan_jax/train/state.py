@@ -16,11 +16,12 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from flan_jax.model.blueprint import flat_parameters
+from flan_jax.model.nn.array_tree import array_tree
 from flan_jax.parallel.mesh import sharding_for
 from flan_jax.train.optimizer import LAYERS, PerLayerState, View, views_of
 
 
-@jax.tree_util.register_dataclass
+@array_tree
 @dataclass(frozen=True)
 class TrainState:
     """The state of a run after `step` optimizer steps; also the shapes, or the shardings, of one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from flan_jax.weights.hub import local_weights
 from flan_jax.weights.safetensors import INDEX, PICKLE_SUFFIXES, SafetensorsSource, indexed_files
 
 
+@runtime_checkable
 class TensorSource(Protocol):
     """Named tensors that are read one by one."""
 

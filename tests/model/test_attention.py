@@ -21,7 +21,7 @@ def example(length, keys, causal, branches):
     """Operands, who sees whom, and the same as a mask made by loops."""
     rng = np.random.default_rng(0)
     shapes = [(2, length, HEADS, WIDTH), (2, keys, KV_HEADS, WIDTH), (2, keys, KV_HEADS, WIDTH)]
-    operands = [rng.standard_normal(shape, np.float32) for shape in shapes]
+    operands = [jnp.asarray(rng.standard_normal(shape, np.float32)) for shape in shapes]
     key_segments = np.sort(rng.integers(0, 4, (2, keys)), axis=1).astype(np.int32)
     query_segments = key_segments if causal else np.sort(rng.integers(0, 4, (2, length)), axis=1).astype(np.int32)
     key_segments[:, :4] = query_segments[:, :4] = np.arange(4)  # every segment has a key: none is empty
@@ -31,7 +31,9 @@ def example(length, keys, causal, branches):
         same = query_segments[row, t] == key_segments[row, s]
         open_branch = branch is None or branch[row, s] in (0, branch[row, t])
         seen[row, t, s] = same and open_branch and (not causal or s <= t)
-    return operands, Visibility(query_segments, key_segments, branch, branch, causal=causal), seen
+    branches = None if branch is None else jnp.asarray(branch)
+    segments = jnp.asarray(query_segments), jnp.asarray(key_segments)
+    return operands, Visibility(*segments, branches, branches, causal=causal), seen
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_chunks_equal_the_whole_and_their_gradients(length, keys, causal, branch
 
 def test_a_query_that_sees_nothing_gives_numbers():
     operands, _, _ = example(8, 8, False, False)
-    visibility = Visibility(np.full((2, 8), 1, np.int32), np.full((2, 8), 2, np.int32))
+    visibility = Visibility(jnp.full((2, 8), 1, jnp.int32), jnp.full((2, 8), 2, jnp.int32))
     found, pull = jax.vjp(lambda *x: attend(*x, visibility, scale=1.0), *operands)
     assert np.isfinite(found).all()
     assert all(np.isfinite(gradient).all() for gradient in pull(found))

@@ -19,8 +19,8 @@ HIGH = ComputeSettings(jnp.dtype(jnp.float32), jnp.dtype(jnp.float32), "dots", 1
 @pytest.mark.parametrize(("contracted", "kernel_shape"), [(1, (12, 4, 6)), (2, (3, 4, 10))])
 def test_products_and_their_gradients(rows, contracted, kernel_shape, strict_types):
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((rows, 2, *kernel_shape[:contracted]), np.float32)
-    kernel = rng.standard_normal(kernel_shape, np.float32)
+    x = jnp.asarray(rng.standard_normal((rows, 2, *kernel_shape[:contracted]), np.float32))
+    kernel = jnp.asarray(rng.standard_normal(kernel_shape, np.float32))
     weights = rng.standard_normal((rows, 2, *kernel_shape[contracted:]), np.float32)
 
     def loss(function):
@@ -54,7 +54,7 @@ def compiled_gradient_text() -> str:
     settings = {"architecture": {**LLAMA, "num_hidden_layers": 5, "intermediate_size": 33}}
     low = {"compute_dtype": "bfloat16", "frozen_dtype": "bfloat16"}
     parts = parts_of({**settings, **low}, {"method": "lora", "lora": {"rank": 3}})
-    ids = np.ones((2, 19), np.int32)
+    ids = jnp.ones((2, 19), jnp.int32)
     batch = {"inputs": ids, "segments": ids, "positions": ids}
 
     def loss(tuned, frozen):

@@ -47,7 +47,9 @@ class CappedT5(T5):
 def capped(parts: Parts) -> Parts:
     """The same arrays under a module that differs in its logits alone."""
     module = {"decoder": CappedLlama, "encoder_decoder": CappedT5}[parts.family.kind]
-    blueprint = replace(parts.blueprint, family=replace(parts.family, module=module))
+    description = parts.blueprint.description
+    family = replace(description.family, module=module)
+    blueprint = replace(parts.blueprint, description=replace(description, family=family))
     return replace(parts, blueprint=blueprint, graphdef=blueprint.abstract()[0])
 
 

@@ -19,6 +19,7 @@ class ExampleRecord(dict[str, Any]):
         self.example = example
 
 
+@runtime_checkable
 class MetricFunctions(Protocol):
     """A task's own metric functions."""
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from flan_jax.config import LoraConfig
 from flan_jax.errors import InputError
@@ -109,7 +110,9 @@ def uniform_fan_in(key: jax.Array, shape: tuple[int, ...], *, fan_in: int) -> ja
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
 
 
-def folded(kernel: jax.Array, a: jax.Array, b: jax.Array, scale: float) -> jax.Array:
+def folded(
+    kernel: Float[Array, "L *kernel"], a: Float[Array, "L *inputs R"], b: Float[Array, "L R *outputs"], scale: float
+) -> Float[Array, "L *kernel"]:
     """A stacked kernel [L, *in, *out] plus scale · A·B, summed in float32 and rounded once to the kernel's type.
 
     Args:

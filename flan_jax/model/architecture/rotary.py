@@ -36,7 +36,7 @@ class Rotary:
 
     theta: float
     kind: str
-    scaling: tuple[tuple[str, float], ...]
+    scaling: tuple[tuple[str, int | float], ...]
 
     @classmethod
     def from_hf(cls, architecture: Mapping[str, Any]) -> Rotary:

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from flan_jax.model.nn.array_tree import array_tree
 from flan_jax.model.nn.bits import PRODUCT, named
 
 # finite, so that a row in which everything is hidden stays a number
@@ -29,7 +30,7 @@ MIN_CHUNK = 128
 MAX_CHUNKS = 8
 
 
-@jax.tree_util.register_dataclass
+@array_tree
 @dataclass(frozen=True)
 class Visibility:
     """Which keys a query sees.

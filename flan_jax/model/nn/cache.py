@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Shaped
 
+from flan_jax.model.nn.array_tree import array_tree
 from flan_jax.model.nn.bits import from_bits, to_bits
 
 
-@jax.tree_util.register_dataclass
+@array_tree
 @dataclass(frozen=True)
 class Cache:
     """Keys and values of all layers; places fill from the left, the same for every row.

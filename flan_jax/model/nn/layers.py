@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from flan_jax.model.adapters.lora import LoRAParam, LoraSettings, folded, uniform_fan_in
+from flan_jax.model.adapters.lora import LoRAParam, LoraSettings, uniform_fan_in
 from flan_jax.model.nn.bits import LAYER_INPUT, PRODUCT, from_bits, keep, to_bits
 from flan_jax.model.nn.matmul import project
 
@@ -116,14 +116,6 @@ def drop(x: Float[Array, "..."], rate: float, key: Key[Array, ""]) -> Float[Arra
     """`x` with entries zeroed at `rate` and the rest scaled by 1 / (1 - rate)."""
     kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
     return jnp.where(kept, x / jnp.asarray(1.0 - rate, x.dtype), jnp.zeros((), x.dtype))
-
-
-def fold(module: nnx.Module) -> None:
-    """Adds every adapter below `module` to its base kernel, in place, and removes it; outputs stay to rounding."""
-    for _, node in nnx.iter_graph(module):
-        if isinstance(node, Projection) and node.lora_a is not None and node.lora_b is not None:
-            node.kernel[...] = folded(node.kernel[...], node.lora_a[...], node.lora_b[...], node.lora_scale)
-            node.lora_a = node.lora_b = None
 
 
 @jax.custom_vjp
