@@ -9,7 +9,7 @@ import tokenizers
 from tokenizers import AddedToken, models, pre_tokenizers, trainers
 from tokenizers import decoders as token_decoders
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 SENTENCES = (
     "What is the capital of France? The capital of France is Paris.",
