@@ -1,8 +1,8 @@
 """Weights on disk: lazy reading of safetensors shards, and writing them in Hugging Face's layout.
 
-`open_tensors` gives a `TensorSource` for a model directory, one `.safetensors` file or a `.gguf` file. Files are
-mapped, not loaded: a tensor's bytes are touched when it is read, so a model of many shards goes onto devices tensor by
-tensor and slice by slice. Pickle files (`.bin`, `.pt`) can run code when opened and are refused by name.
+`open_tensors` gives a `TensorSource` for a model directory or one `.safetensors` file. Files are mapped, not loaded: a
+tensor's bytes are touched when it is read, so a model of many shards goes onto devices tensor by tensor and slice by
+slice. Pickle files (`.bin`, `.pt`) can run code when opened and are refused by name.
 
 Source: the file format, https://github.com/huggingface/safetensors#format (8 bytes header size, JSON header, data).
 """

@@ -45,17 +45,13 @@ class TensorSource(Protocol):
 
 
 def open_tensors(path: str | Path) -> TensorSource:
-    """The weights at `path`: a Hugging Face model directory, one `.safetensors` file, or a `.gguf` file.
+    """The weights at `path`: a Hugging Face model directory or one `.safetensors` file; see `model/files.py` for GGUF.
 
     Raises:
         InputError: nothing there, no readable weights, a shard of the index missing, a truncated or malformed file, or
             only pickle files.
     """
     path = Path(path)
-    if path.suffix.lower() == ".gguf":
-        from flan_jax.weights.gguf import GgufSource  # late: it stands on this module
-
-        return GgufSource(path)
     if path.is_dir():
         return SafetensorsSource(path, _shards(path))
     if path.suffix.lower() in _PICKLE_SUFFIXES:
