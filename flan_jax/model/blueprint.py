@@ -17,7 +17,8 @@ from flax import nnx
 from flan_jax.config import Config
 from flan_jax.model.adapters.lora import LoRAParam, LoraSettings
 from flan_jax.model.adapters.peft import check_adapter
-from flan_jax.model.family import Architecture, Description, Family, dropout_rate
+from flan_jax.model.family import Architecture, Family, dropout_rate
+from flan_jax.model.files import Description
 from flan_jax.model.names import Name, by_path
 from flan_jax.model.nn.layers import ComputeSettings
 

@@ -11,16 +11,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flan_jax.config import ModelConfig
 from flan_jax.errors import InputError
 from flan_jax.model.architecture.decoder import LlamaArchitecture
 from flan_jax.model.architecture.encoder_decoder import T5Architecture
+from flan_jax.model.families import llama_gguf
 from flan_jax.model.families.llama import llama_names
 from flan_jax.model.families.t5 import t5_names
 from flan_jax.model.names import HEAD, Name
-from flan_jax.weights.architecture import read_architecture
+from flan_jax.weights.gguf import GgufSource
+from flan_jax.weights.gguf_file import GgufFile
 
 Architecture = LlamaArchitecture | T5Architecture
+
+
+@dataclass(frozen=True)
+class GgufForm:
+    """How a family is read from GGUF: settings as a config.json states them, tensors by Hugging Face's names."""
+
+    settings: Callable[[GgufFile], dict[str, Any]]
+    weights: Callable[[GgufFile], GgufSource]
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Family:
         head: name of the head's tensor, which files of tied models may hold as a copy of the embedding.
         ignored: patterns of tensor names that files may hold and nothing needs.
         peft_task: `task_type` of an adapter in PEFT's words.
+        gguf: how it is read from GGUF files that name it as their architecture; none: it is not.
     """
 
     name: str
@@ -46,6 +56,7 @@ class Family:
     head: str
     ignored: tuple[str, ...]
     peft_task: str
+    gguf: GgufForm | None
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -75,6 +86,7 @@ FAMILIES: Mapping[str, Family] = {
         head=HEAD,
         ignored=(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq",),
         peft_task="CAUSAL_LM",
+        gguf=GgufForm(llama_gguf.gguf_settings, llama_gguf.gguf_weights),
     ),
     "t5": Family(
         name="t5",
@@ -89,6 +101,7 @@ FAMILIES: Mapping[str, Family] = {
             r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",
         ),
         peft_task="SEQ_2_SEQ_LM",
+        gguf=None,
     ),
 }
 
@@ -121,40 +134,3 @@ def family_of(settings: Mapping[str, Any], where: str) -> Family:
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(f"{where}: model_type {kind!r} is not supported; supported are {', '.join(FAMILIES)}")
     return FAMILIES[kind]
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a config's model is, read once, before there are parameters.
-
-    Attributes:
-        settings: its architecture in Hugging Face's form, as it was read.
-        family: kind of model.
-        architecture: its sizes and switches, with the config's dropout.
-    """
-
-    settings: Mapping[str, Any]
-    family: Family
-    architecture: Architecture
-
-
-def describe(model: ModelConfig) -> Description:
-    """What model a config asks for; reads no weights.
-
-    Raises:
-        InputError: no weights and no architecture are named, files are missing or malformed, or the family is unknown.
-    """
-    if model.path is not None:
-        settings, where = read_architecture(model.path), f"model '{model.path}'"
-    elif model.architecture is not None:
-        settings, where = model.architecture, "'model.architecture'"
-    else:
-        raise InputError(
-            "config: neither 'model.path' (pretrained weights) nor 'model.architecture' (random weights) is given; "
-            "give one"
-        )
-    family = family_of(settings, where)
-    architecture = family.architecture.from_hf(settings)
-    if model.dropout is not None:
-        architecture = with_dropout(architecture, model.dropout)
-    return Description(settings, family, architecture)

@@ -30,7 +30,8 @@ from flan_jax.config import Config
 from flan_jax.errors import InputError
 from flan_jax.model.adapters.peft import ADAPTER_TENSORS
 from flan_jax.model.blueprint import Blueprint, blueprint_of, flat_parameters
-from flan_jax.model.family import Architecture, Family, describe
+from flan_jax.model.family import Architecture, Family
+from flan_jax.model.files import describe, open_weights
 from flan_jax.model.names import Name
 from flan_jax.parallel.mesh import sharding_for
 from flan_jax.weights.hub import local_weights
@@ -95,7 +96,7 @@ def create(config: Config, mesh: Mesh, blueprint: Blueprint | None = None) -> Pa
     shardings = tuple(_shardings(state, mesh) for state in (tuned, frozen))
     key = jax.random.key(config.run.seed)
     path, adapter = config.model.path, config.tuning.lora.adapter if blueprint.lora else None
-    source = None if path is None else open_tensors(path)
+    source = None if path is None else open_weights(path)
     if source is not None:
         base = frozen if blueprint.lora else tuned
         where = f"weights '{path}'"

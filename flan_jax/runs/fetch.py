@@ -12,9 +12,8 @@ import numpy as np
 
 from flan_jax.errors import InputError
 from flan_jax.files.whole import read_json, write_json
+from flan_jax.model.files import open_weights, read_settings
 from flan_jax.text.tokenizer import load_tokenizer
-from flan_jax.weights.architecture import read_architecture
-from flan_jax.weights.gguf import GgufSource
 from flan_jax.weights.safetensors import write_tensors
 from flan_jax.weights.tensors import TensorSource
 from flan_jax.weights.wheel import fetch_wheel_gguf
@@ -53,19 +52,20 @@ def convert_gguf(
         InputError: the file is no dense Llama, or the directory holds something else already or cannot be written.
     """
     path, directory = Path(path), Path(directory)
-    origin = {"source": path.name, "source_sha256": GgufSource(path).fingerprint, "dtype": dtype}
+    weights = open_weights(path)
+    origin = {"source": path.name, "source_sha256": weights.fingerprint, "dtype": dtype}
     record_path = directory / "conversion.json"
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         earlier = read_json(record_path, f"folder '{directory}'") if record_path.is_file() else None
         if earlier != origin:
             raise InputError(f"folder '{directory}': exists and is not {path.name} in {dtype}; give another folder")
         return directory
-    tokenizer, architecture = load_tokenizer(path), read_architecture(path) | {"torch_dtype": dtype}
+    tokenizer, architecture = load_tokenizer(path), read_settings(path) | {"torch_dtype": dtype}
     partial: Path | None = None
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        _write_converted(GgufSource(path), partial, np.dtype(dtype))
+        _write_converted(weights, partial, np.dtype(dtype))
         tokenizer.save(partial)
         write_json(partial / "config.json", architecture)
         write_json(partial / record_path.name, origin)

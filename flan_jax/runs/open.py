@@ -12,7 +12,7 @@ from flan_jax.errors import InputError
 
 if TYPE_CHECKING:
     from flan_jax.data.prepare.encode import Encoder
-    from flan_jax.model.family import Description
+    from flan_jax.model.files import Description
     from flan_jax.text.tokenizer import Tokenizer
 
 
@@ -38,7 +38,7 @@ def open_text(config: Config) -> Text:
         InputError: files are missing or malformed, the family is unknown, or the tokenizer is larger than the
             embedding; a larger embedding is fine.
     """
-    from flan_jax.model.family import describe
+    from flan_jax.model.files import describe
     from flan_jax.text.chat import make_encoder
     from flan_jax.text.tokenizer import load_tokenizer
     from flan_jax.weights.hub import local_tokenizer

@@ -23,7 +23,6 @@ from flan_jax.errors import InputError
 # value type → struct format; 8 is a string, 9 an array
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-ROPE_FACTORS = "rope_freqs.weight"  # Llama 3.1 scaling, one factor a frequency; an architecture setting, no weight
 _MAX_DIMENSIONS = 4
 
 
@@ -129,12 +128,13 @@ def open_gguf(path: str | Path) -> GgufFile:
 
 
 def setting(file: GgufFile, key: str, default: Any = None) -> Any:
-    """A setting of the Llama architecture from a file's metadata.
+    """A setting of the file's architecture from its metadata, where names begin with that of the architecture.
 
     Raises:
         InputError: it is not there and has no default.
     """
-    value = file.metadata.get(f"llama.{key}", default)
+    name = f"{file.metadata.get('general.architecture')}.{key}"
+    value = file.metadata.get(name, default)
     if value is None:
-        raise InputError(f"GGUF file '{file.path}': no 'llama.{key}' in its metadata, which the architecture needs")
+        raise InputError(f"GGUF file '{file.path}': no '{name}' in its metadata, which the architecture needs")
     return value

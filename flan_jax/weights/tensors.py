@@ -43,17 +43,13 @@ class TensorSource(Protocol):
 
 
 def open_tensors(path: str | Path) -> TensorSource:
-    """The weights at `path`: a model directory, a `.safetensors` or `.gguf` file, or a hub name, which is fetched.
+    """The weights at `path`: a model directory, a `.safetensors` file, or a hub name; see `model/files.py` for GGUF.
 
     Raises:
         InputError: nothing there, not to be had from the hub, no readable weights, a shard of the index missing, a
             truncated or malformed file, or only pickle files.
     """
     path = local_weights(path)
-    if path.suffix.lower() == ".gguf":
-        from flan_jax.weights.gguf import GgufSource  # late: it stands on this module
-
-        return GgufSource(path)
     if path.is_dir():
         return SafetensorsSource(path, _shards(path))
     if path.suffix.lower() in PICKLE_SUFFIXES:

@@ -7,7 +7,8 @@ from t5_reference import ARCHITECTURES
 
 from flan_jax.errors import InputError
 from flan_jax.model.blueprint import Blueprint, blueprint_of, flat_parameters
-from flan_jax.model.family import describe, family_of
+from flan_jax.model.family import family_of
+from flan_jax.model.files import describe
 from flan_jax.model.names import Name
 
 SETTINGS = {

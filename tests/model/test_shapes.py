@@ -1,4 +1,4 @@
-"""Shapes in signatures are claims that tests check: a function of each checked room refuses what it does not say."""
+"""Shapes in signatures are claims that the tests check: a function of each room refuses what it does not say."""
 
 import jax
 import jax.numpy as jnp

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flan_jax.config_file import parse_config
-from flan_jax.model import family, load
+from flan_jax.model import files, load
 from flan_jax.model.load import base_fingerprint, create
 from flan_jax.model.save import export_huggingface
 from flan_jax.parallel.mesh import make_mesh
@@ -37,14 +37,14 @@ def test_the_architecture_and_the_weights_are_opened_once(tmp_path: Path, monkey
         function = getattr(module, name)
         monkeypatch.setattr(module, name, lambda path: opened.append(name) or function(path))
 
-    counted(family, "read_architecture")
-    counted(load, "open_tensors")
+    counted(files, "read_settings")
+    counted(load, "open_weights")
     config = parse_config({"model": {"path": str(tmp_path / "model"), "tokenizer": "bytes"}}, "test")
     text = open_text(config)
     blueprint, mesh = check_model(config, text)
     parts = create(config, mesh, blueprint)
     assert len(base_fingerprint(config, parts.source)) == 64
-    assert opened == ["read_architecture", "open_tensors"]
+    assert opened == ["read_settings", "open_weights"]
     assert parts.blueprint is blueprint
     assert np.isfinite(np.asarray(parts.frozen["embedding"]["table"][...], np.float32)).all()
 

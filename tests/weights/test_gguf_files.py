@@ -14,11 +14,9 @@ from gguf.quants import dequantize, quantize
 from small_tokenizers import CHATML, SENTENCES, SHARED, byte_level_backend, train_sentencepiece
 
 from flan_jax.errors import InputError
+from flan_jax.model.files import open_weights, read_settings
 from flan_jax.runs.fetch import convert_gguf
 from flan_jax.text.tokenizer import load_tokenizer
-from flan_jax.weights.architecture import read_architecture
-from flan_jax.weights.gguf import GgufSource
-from flan_jax.weights.tensors import open_tensors
 
 NUM_HEADS, NUM_KV_HEADS, HEAD_DIM, MODEL_DIM, MLP_DIM, NUM_LAYERS = 4, 2, 16, 64, 96, 2
 
@@ -106,7 +104,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_tensors_come_back_by_name_order_and_value(model: Path):
-    source = open_tensors(model)
+    source = open_weights(model)
     weights = _weights(load_tokenizer(model).vocab_size)
     assert set(source.names()) == set(weights)
     for name, (_, array, kind) in weights.items():
@@ -121,14 +119,14 @@ def test_tensors_come_back_by_name_order_and_value(model: Path):
 
 
 def test_a_slice_equals_the_slice_of_the_whole(model: Path):
-    source = GgufSource(model)
+    source = open_weights(model)
     for name in source.names():
         for slices in ((slice(3, 11),), (slice(2, 9), slice(5, 40)), ())[: 3 if len(source.shape(name)) == 2 else 1]:
             np.testing.assert_array_equal(source.read_slice(name, slices), source.read(name)[slices])
 
 
 def test_the_architecture_is_in_hugging_face_form(model: Path):
-    architecture = read_architecture(model)
+    architecture = read_settings(model)
     expected = {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
@@ -153,8 +151,8 @@ def test_the_architecture_is_in_hugging_face_form(model: Path):
 def test_an_output_matrix_unties_the_embedding(tmp_path: Path, model: Path):
     shape = (load_tokenizer(model).vocab_size, MODEL_DIM)
     path = _write(tmp_path / "untied.gguf", extra={"output.weight": np.ones(shape, np.float32)})
-    assert read_architecture(path)["tie_word_embeddings"] is False
-    assert "lm_head.weight" in GgufSource(path).names()
+    assert read_settings(path)["tie_word_embeddings"] is False
+    assert "lm_head.weight" in open_weights(path).names()
 
 
 def _llama3_factors(factor: float, low: float, high: float, length: int) -> np.ndarray:
@@ -174,17 +172,17 @@ def _llama3_factors(factor: float, low: float, high: float, length: int) -> np.n
 
 def test_llama_3_scaling_is_found_again_or_refused(tmp_path: Path):
     path = _write(tmp_path / "a.gguf", extra={"rope_freqs.weight": _llama3_factors(32.0, 1.0, 4.0, 8192)})
-    assert read_architecture(path)["rope_scaling"] == {
+    assert read_settings(path)["rope_scaling"] == {
         "rope_type": "llama3",
         "factor": 32.0,
         "low_freq_factor": 1.0,
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 8192,
     }
-    assert not any("freqs" in name for name in GgufSource(path).names())
+    assert not any("freqs" in name for name in open_weights(path).names())
     other = _write(tmp_path / "b.gguf", extra={"rope_freqs.weight": _llama3_factors(8.0, 1.0, 4.0, 512)})
     with pytest.raises(InputError, match=r"not those of Llama 3\.1's scaling"):
-        read_architecture(other)
+        read_settings(other)
 
 
 def test_the_tokenizer_is_the_one_that_was_stored(model: Path):
@@ -265,12 +263,12 @@ def test_sentencepiece_vocabularies_encode_alike_from_gguf(tmp_path: Path):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_converted_model_is_written_once_and_whole(model: Path, tmp_path: Path, dtype: Any):
     directory = convert_gguf(model, tmp_path / "converted", dtype=dtype)
-    source, converted = open_tensors(model), open_tensors(directory)
+    source, converted = open_weights(model), open_weights(directory)
     assert set(source.names()) == set(converted.names())
     for name in source.names():
         assert converted.dtype(name) == np.dtype(dtype)
         np.testing.assert_array_equal(converted.read(name), source.read(name).astype(dtype))
-    assert read_architecture(directory) == read_architecture(model) | {"torch_dtype": dtype}
+    assert read_settings(directory) == read_settings(model) | {"torch_dtype": dtype}
     assert load_tokenizer(directory).fingerprint == load_tokenizer(model).fingerprint
     before = {file.name: file.stat().st_mtime_ns for file in directory.iterdir()}
     assert convert_gguf(model, directory, dtype=dtype) == directory
@@ -290,17 +288,17 @@ def test_a_conversion_never_overwrites(model: Path, tmp_path: Path):
 
 def test_files_that_are_no_dense_llama_are_refused(tmp_path: Path, model: Path):
     with pytest.raises(InputError, match="architecture is gemma"):
-        read_architecture(_write(tmp_path / "gemma.gguf", arch="gemma"))
-    with pytest.raises(InputError, match=r"no 'llama\.attention\.head_count'"):
-        GgufSource(tmp_path / "gemma.gguf")
+        read_settings(_write(tmp_path / "gemma.gguf", arch="gemma"))
+    with pytest.raises(InputError, match="architecture is gemma; dense llama is what can be read"):
+        open_weights(tmp_path / "gemma.gguf")
     strange = _write(tmp_path / "strange.gguf", extra={"blk.0.ffn_gate_exps.weight": np.ones((2, 2), np.float32)})
     with pytest.raises(InputError, match=r"'blk\.0\.ffn_gate_exps\.weight' has no place in a dense Llama"):
-        GgufSource(strange)
+        open_weights(strange)
     headless = _write(tmp_path / "headless.gguf", leave_out="token_embd.weight")
     with pytest.raises(InputError, match=r"no tensor 'token_embd\.weight'"):
-        read_architecture(headless)
+        read_settings(headless)
     with pytest.raises(InputError, match=r"no tensor 'x'.*such as model\.embed_tokens\.weight"):
-        GgufSource(model).read("x")
+        open_weights(model).read("x")
 
 
 def test_damaged_files_are_refused(tmp_path: Path, model: Path):
@@ -313,20 +311,20 @@ def test_damaged_files_are_refused(tmp_path: Path, model: Path):
     ):
         file.write_bytes(content[:length])
         with pytest.raises(InputError, match=message):
-            GgufSource(file)
+            open_weights(file)
     file.write_bytes(b"GGUF" + (1).to_bytes(4, "little") + content[8:])
     with pytest.raises(InputError, match="version 1"):
-        GgufSource(file)
+        open_weights(file)
     with pytest.raises(InputError, match="cannot be read"):
-        GgufSource(tmp_path / "nowhere.gguf")
+        open_weights(tmp_path / "nowhere.gguf")
 
 
 def test_a_directory_without_a_config_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"config\.json cannot be read"):
-        read_architecture(tmp_path)
+        read_settings(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="has no 'model_type'"):
-        read_architecture(tmp_path)
+        read_settings(tmp_path)
 
 
 @pytest.mark.parity
@@ -335,10 +333,10 @@ def test_transformers_reads_the_same_numbers(model: Path):
     transformers = pytest.importorskip("transformers", reason="needs the extra 'parity'")
     reference = transformers.AutoModelForCausalLM.from_pretrained(model.parent, gguf_file=model.name, dtype="float32")
     state = reference.state_dict()
-    source = GgufSource(model)
+    source = open_weights(model)
     for name in source.names():
         np.testing.assert_allclose(source.read(name).astype(np.float32), state[name].numpy(), rtol=0, atol=1e-6)
-    architecture = read_architecture(model)
+    architecture = read_settings(model)
     for key in ("hidden_size", "num_key_value_heads", "intermediate_size", "vocab_size", "rms_norm_eps", "head_dim"):
         assert getattr(reference.config, key) == pytest.approx(architecture[key]), key
 

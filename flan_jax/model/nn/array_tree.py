@@ -7,7 +7,7 @@ JAX takes a pytree apart and puts it together again with shapes, shardings or ba
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def array_tree(cls: type[T]) -> type[T]:
     """Registers a dataclass as a pytree; fields with the metadata `static` are structure, all others children."""
-    fields = dataclasses.fields(cls)
+    fields = dataclasses.fields(cast(Any, cls))
     children = [field.name for field in fields if not field.metadata.get("static")]
     statics = [field.name for field in fields if field.metadata.get("static")]
 
