@@ -18,19 +18,29 @@ from typing import Any
 HERE = Path(__file__).parent
 
 
+def python_of(tree: Path) -> str:
+    """The interpreter that measures a checkout: of its own environment (`make env` there), else this one."""
+    own = tree / f".venv-{sys.version_info[0]}.{sys.version_info[1]}" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
+
+
+def environment_of(tree: Path) -> dict[str, str]:
+    # a spinning OpenMP thread would hold the core that another contender is measured on
+    fixed = {"GOMP_SPINCOUNT": "0", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return os.environ | fixed | {"PYTHONPATH": str(tree)}
+
+
 class Worker:
     """One contender in a process of its own."""
 
-    def __init__(self, script: str, settings: Mapping[str, Any], folder: Path, name: str):
+    def __init__(self, script: str, settings: Mapping[str, Any], folder: Path, name: str, tree: Path = HERE.parent):
         path = folder / f"{name}.json"
         path.write_text(json.dumps(settings))
-        # a spinning OpenMP thread would hold the core that another contender is measured on
-        environment = os.environ | {"GOMP_SPINCOUNT": "0", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.name = name
         self._log = (folder / f"{name}.log").open("w")
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / script), str(path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment,
+            [python_of(tree), str(tree / "benchmarks" / script), str(path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment_of(tree),
         )  # fmt: skip
         self._read()
 
