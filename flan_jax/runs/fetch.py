@@ -39,8 +39,8 @@ def convert_gguf(
     origin = {"source": path.name, "source_sha256": weights.fingerprint, "dtype": dtype}
     record_path = directory / "conversion.json"
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        found = read_json(record_path, f"folder '{directory}'") if record_path.is_file() else None
-        if found != origin:
+        record = read_json(record_path, f"folder '{directory}'") if record_path.is_file() else None
+        if record != origin:
             raise InputError(f"folder '{directory}': exists and is not {path.name} in {dtype}; give another folder")
         return directory
     tokenizer, architecture = load_tokenizer(path), read_settings(path) | {"torch_dtype": dtype}
