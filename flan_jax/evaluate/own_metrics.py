@@ -76,26 +76,26 @@ def own_metrics(spec: TaskSpec, items: Sequence[EvaluationItem]) -> OwnMetrics |
     if functions is None:
         return None
     assert isinstance(source, MeasuredSource), "only such a source has functions"
-    found = _examples(spec, source, {item.example_id for item in items})
-    examples = tuple(found[item.example_id] for item in items)
+    by_id = _examples(spec, source, {item.example_id for item in items})
+    examples = tuple(by_id[item.example_id] for item in items)
     return OwnMetrics(functions, examples, tuple(functions.target(example) for example in examples))
 
 
-def _examples(spec: TaskSpec, source: MeasuredSource, wanted: set[int]) -> dict[int, Mapping[str, Any]]:
-    """The wanted examples of the validation split by their ids, read as the questions were."""
+def _examples(spec: TaskSpec, source: MeasuredSource, ids: set[int]) -> dict[int, Mapping[str, Any]]:
+    """Those examples of the validation split by their ids, read as the questions were."""
     carrying = source.with_examples()
     parted = dataclasses.replace(spec.source, source=carrying) if isinstance(spec.source, HoldBack) else carrying
-    found: dict[int, Mapping[str, Any]] = {}
+    examples: dict[int, Mapping[str, Any]] = {}
     for item in fields_of(dataclasses.replace(spec, source=parted), VALIDATION):
-        if isinstance(item, Dropped) or item[0] not in wanted:
+        if isinstance(item, Dropped) or item[0] not in ids:
             continue
         record = item[1]
         assert isinstance(record, ExampleRecord), f"task '{spec.name}' maps the records of a source with own metrics"
-        found[item[0]] = record.example
-        if len(found) == len(wanted):
-            return found
+        examples[item[0]] = record.example
+        if len(examples) == len(ids):
+            return examples
     raise InputError(
-        f"evaluation of task '{spec.name}': the store has a question of example {min(wanted - found.keys())}, which "
+        f"evaluation of task '{spec.name}': the store has a question of example {min(ids - examples.keys())}, which "
         f"source {source.name} no longer has; prepare the store again"
     )
 

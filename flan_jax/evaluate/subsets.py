@@ -144,11 +144,11 @@ def subset_scores(evaluation: Evaluation, dirty: Mapping[str, frozenset[int]]) -
         evaluation: scores on all questions.
         dirty: task → ids of its dirty examples.
     """
-    found = []
+    subsets = []
     for result in evaluation.results:
         is_dirty = np.array([one.item.example_id in dirty[result.task] for one in result.per_example], bool)
-        found.append(TaskSubsets(result.task, result.metric, _score(result, ~is_dirty), _score(result, is_dirty)))
-    return tuple(found)
+        subsets.append(TaskSubsets(result.task, result.metric, _score(result, ~is_dirty), _score(result, is_dirty)))
+    return tuple(subsets)
 
 
 def _score(result: TaskResult, chosen: np.ndarray) -> SubsetScore:

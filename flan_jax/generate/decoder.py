@@ -179,16 +179,16 @@ class Decoder:
         batch = self._batch([prompt], [0])
         with jax.set_mesh(self._mesh):
             written, progress = self._start(tuned, frozen, batch, max_new_tokens=max_new_tokens, sampling=sampling)
-        told, limit = 0, 1
+        first, limit = 0, 1
         while True:
             row = np.asarray(written)[0]
-            for token in row[told : min(limit, max_new_tokens)].tolist():
+            for token in row[first : min(limit, max_new_tokens)].tolist():
                 if token == NOTHING:
                     return
                 yield token
             if limit >= max_new_tokens:
                 return
-            told, limit = limit, limit + STREAMED
+            first, limit = limit, limit + STREAMED
             with jax.set_mesh(self._mesh):
                 written, progress = self._continue(
                     tuned, frozen, progress, batch["numbers"], np.int32(limit), sampling=sampling

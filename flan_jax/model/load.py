@@ -194,33 +194,35 @@ def _check_tensors(
     where: str,
 ) -> None:
     present = set(source.names())
-    wanted = {
+    their_shapes = {
         theirs: name.their_shape(shapes[path].shape)
         for path, name in names.items()
         for theirs in name.their_names(shapes[path].shape)
     }
     ignored = re.compile("|".join((*blueprint.family.ignored, re.escape(blueprint.family.head))))
-    missing = [name for name in wanted if name not in present]
-    extra = [name for name in source.names() if name not in wanted and not ignored.fullmatch(name)]
+    missing = [name for name in their_shapes if name not in present]
+    extra = [name for name in source.names() if name not in their_shapes and not ignored.fullmatch(name)]
     reshaped = [
         f"{name} {source.shape(name)} instead of {shape}"
-        for name, shape in wanted.items()
+        for name, shape in their_shapes.items()
         if name in present and source.shape(name) != shape
     ]
-    other = [f"{name} {source.dtype(name)}" for name in wanted if name in present and source.dtype(name) not in _FLOATS]
+    other = [
+        f"{name} {source.dtype(name)}" for name in their_shapes if name in present and source.dtype(name) not in _FLOATS
+    ]
     faults = {
         "missing": missing,
         "not part of this architecture": extra,
         "of another shape": reshaped,
         "of a type other than float32, float16 or bfloat16": other,
     }
-    told = [f"{len(found)} tensors {fault}: {_listed(found)}" for fault, found in faults.items() if found]
-    if told:
-        raise InputError(f"{where}: {'; '.join(told)}; give the weights and the config that belong together")
+    sentences = [f"{len(tensors)} tensors {fault}: {_listed(tensors)}" for fault, tensors in faults.items() if tensors]
+    if sentences:
+        raise InputError(f"{where}: {'; '.join(sentences)}; give the weights and the config that belong together")
 
 
-def _listed(found: Sequence[str]) -> str:
-    return ", ".join(found[:_LISTED]) + (" …" if len(found) > _LISTED else "")
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
 
 
 def _check_tied(source: TensorSource, blueprint: Blueprint, where: str) -> None:
@@ -230,7 +232,7 @@ def _check_tied(source: TensorSource, blueprint: Blueprint, where: str) -> None:
         return
     embedding = _as_found(blueprint.names["embedding.table"], source).theirs
     if embedding not in source.names():
-        return  # told as missing with all the others
+        return  # listed as missing with all the others
     rows = source.shape(head)[0]
     blocks = (slice(start, start + _COMPARED_ROWS) for start in range(0, rows, _COMPARED_ROWS))
     if source.shape(head) != source.shape(embedding) or not all(

@@ -62,8 +62,8 @@ def prove(
         ArithmeticError: they differ by more than rounding explains.
     """
     batch, real = _probe(running, prompts, mesh)
-    expected, found = (_logits(parts, batch, mesh)[real] for parts in (running, again))
-    difference = np.abs(expected - found)
+    expected, reloaded = (_logits(parts, batch, mesh)[real] for parts in (running, again))
+    difference = np.abs(expected - reloaded)
     parity = Parity(
         form=form,
         dtype=dtype,
@@ -72,7 +72,7 @@ def prove(
         max_abs_difference=float(difference.max()),
         mean_abs_difference=float(difference.mean()),
         max_abs_logit=float(np.abs(expected).max()),
-        same_argmax=float(np.mean(expected.argmax(-1) == found.argmax(-1))),
+        same_argmax=float(np.mean(expected.argmax(-1) == reloaded.argmax(-1))),
     )
     # written so that NaN fails too
     if not parity.max_abs_difference <= _ROUNDING[dtype] * max(1.0, parity.max_abs_logit):

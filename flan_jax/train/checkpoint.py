@@ -221,13 +221,13 @@ class Checkpoints:
         Raises:
             InputError: the newest whole checkpoint belongs to other settings, data or weights.
         """
-        wanted = _named_arrays(abstract)
-        found, damaged = self._restore(self.steps(), wanted, is_resumed=True)
-        if found is None:
+        targets = _named_arrays(abstract)
+        whole, damaged = self._restore(self.steps(), targets, is_resumed=True)
+        if whole is None:
             return None, damaged
-        arrays, metadata = found
+        arrays, metadata = whole
         step = jax.device_put(np.int32(metadata.step), abstract.step.sharding)
-        flat = [arrays[name] for name in wanted]
+        flat = [arrays[name] for name in targets]
         structure = jax.tree.structure((abstract.tuned, abstract.optimizer))
         tuned, optimizer = jax.tree.unflatten(structure, flat)
         return Restored(TrainState(step, tuned, optimizer), metadata), damaged
@@ -246,25 +246,25 @@ class Checkpoints:
         """
         steps = self.steps()
         if which != "latest":
-            wanted_step = self.best_step() if which == "best" else which
-            steps = [step for step in steps if step == wanted_step]
-        wanted = _named_arrays(TrainState(None, abstract, ()))
-        found, damaged = self._restore(steps, wanted, is_resumed=False)
-        if found is None:
-            found_names = ", ".join(map(_name, reversed(self.steps()))) or "none"
+            chosen = self.best_step() if which == "best" else which
+            steps = [step for step in steps if step == chosen]
+        targets = _named_arrays(TrainState(None, abstract, ()))
+        whole, damaged = self._restore(steps, targets, is_resumed=False)
+        if whole is None:
+            names = ", ".join(map(_name, reversed(self.steps()))) or "none"
             reasons = "".join(f"; {damage.name}: {damage.reason}" for damage in damaged)
             raise InputError(
-                f"run folder '{self.directory.parent}': no whole checkpoint for '{which}' (found: {found_names}"
+                f"run folder '{self.directory.parent}': no whole checkpoint for '{which}' (found: {names}"
                 f"{reasons}); run 'flan-jax train' first"
             )
-        arrays, metadata = found
-        tuned = jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name] for name in wanted])
+        arrays, metadata = whole
+        tuned = jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name] for name in targets])
         return tuned, metadata, damaged
 
     def _restore(
-        self, steps: list[int], wanted: Mapping[str, Any], *, is_resumed: bool
+        self, steps: list[int], targets: Mapping[str, Any], *, is_resumed: bool
     ) -> tuple[tuple[dict[str, jax.Array], Metadata] | None, list[Damage]]:
-        """The wanted arrays of the first of `steps` that is whole."""
+        """The arrays of `targets` of the first of `steps` that is whole."""
         self.wait()
         damaged: list[Damage] = []
         # all processes walk the main one's list, and hear from it which folders are whole
@@ -277,18 +277,20 @@ class Checkpoints:
             where = f"checkpoint '{self.directory / _name(step)}'"
             if is_resumed:
                 check_resume(metadata, self._config, self._fingerprints, where)
-            _check_arrays(metadata, wanted, where)
+            _check_arrays(metadata, targets, where)
             arrays = self._orbax.restore(
                 self.directory / _name(step) / STATE,
                 args=self._ocp.args.PyTreeRestore(
-                    item=dict(wanted),
-                    restore_args=self._ocp.checkpoint_utils.construct_restore_args(dict(wanted)),
+                    item=dict(targets),
+                    restore_args=self._ocp.checkpoint_utils.construct_restore_args(dict(targets)),
                     partial_restore=True,
                 ),
             )
-            mesh = next(iter(wanted.values())).sharding.mesh
-            sums = np.asarray(array_checksums({name: arrays[name] for name in wanted}, mesh)).tolist()
-            wrong = [name for name, pair in zip(wanted, sums, strict=True) if pair != metadata.arrays[name]["checksum"]]
+            mesh = next(iter(targets.values())).sharding.mesh
+            sums = np.asarray(array_checksums({name: arrays[name] for name in targets}, mesh)).tolist()
+            wrong = [
+                name for name, pair in zip(targets, sums, strict=True) if pair != metadata.arrays[name]["checksum"]
+            ]
             if not wrong:
                 return (arrays, metadata), damaged
             damaged.append(Damage(_name(step), f"array '{wrong[0]}' does not match its checksum"))
@@ -331,8 +333,8 @@ def _named_arrays(state: TrainState) -> dict[str, Any]:
     return named
 
 
-def _check_arrays(metadata: Metadata, wanted: Mapping[str, Any], where: str) -> None:
-    for name, array in wanted.items():
+def _check_arrays(metadata: Metadata, targets: Mapping[str, Any], where: str) -> None:
+    for name, array in targets.items():
         saved = metadata.arrays.get(name)
         now = f"{list(array.shape)} {array.dtype}"
         if saved is None or (saved["shape"], saved["dtype"]) != (list(array.shape), str(array.dtype)):

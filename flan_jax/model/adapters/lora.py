@@ -74,7 +74,7 @@ def resolve_targets(targets: Collection[str], projections: Mapping[str, str]) ->
     """
     if not targets:
         raise InputError(f"'tuning.lora.targets' is empty; allowed: {ALL_LINEAR}, {_names(projections)}")
-    found: set[str] = set()
+    paths: set[str] = set()
     for target in targets:
         matched = {
             ours
@@ -86,8 +86,8 @@ def resolve_targets(targets: Collection[str], projections: Mapping[str, str]) ->
                 f"'tuning.lora.targets': '{target}' matches no projection of this model; "
                 f"allowed: {ALL_LINEAR}, {_names(projections)}"
             )
-        found |= matched
-    return frozenset(found)
+        paths |= matched
+    return frozenset(paths)
 
 
 def _ends_with(path: str, target: str) -> bool:

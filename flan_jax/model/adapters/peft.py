@@ -52,12 +52,12 @@ def check_adapter(lora: LoraConfig, directory: str | Path, names: Iterable[Name]
     _refuse_unsupported(settings, where)
     kernels = {name.ours.removesuffix(".kernel"): name for name in names if name.is_kernel}
     modules = {path: name.theirs.removesuffix(".weight") for path, name in kernels.items()}
-    found = {
+    stated = {
         "rank": settings.get("r"),
         "alpha": settings.get("lora_alpha"),
         "scaling": "rslora" if settings.get("use_rslora") else "lora",
     }
-    differing = [f"tuning.lora.{key}={value}" for key, value in found.items() if getattr(lora, key) != value]
+    differing = [f"tuning.lora.{key}={value}" for key, value in stated.items() if getattr(lora, key) != value]
     theirs = _targets(settings.get("target_modules"), modules, depth, where)
     if theirs != resolve_targets(lora.targets, modules):
         differing.append(f"tuning.lora.targets=[{', '.join(sorted(theirs))}]")
@@ -86,29 +86,29 @@ def _refuse_unsupported(settings: Mapping[str, Any], where: str) -> None:
             raise InputError(f"{where}: option '{key}' is {value!r}, which is not supported; only plain LoRA is")
 
 
-def _targets(wanted: Any, modules: Mapping[str, str], depth: Mapping[str, int], where: str) -> frozenset[str]:
+def _targets(target_modules: Any, modules: Mapping[str, str], depth: Mapping[str, int], where: str) -> frozenset[str]:
     """Our paths of the projections that `target_modules` names; by PEFT's rule, a text is a pattern of whole names."""
-    if isinstance(wanted, list):
-        tests = [re.compile(rf"(.*\.)?{re.escape(str(target))}") for target in wanted]
-    elif wanted == "all-linear":
+    if isinstance(target_modules, list):
+        tests = [re.compile(rf"(.*\.)?{re.escape(str(target))}") for target in target_modules]
+    elif target_modules == "all-linear":
         tests = [re.compile(".*")]
-    elif isinstance(wanted, str):
+    elif isinstance(target_modules, str):
         try:
-            tests = [re.compile(wanted)]
+            tests = [re.compile(target_modules)]
         except re.error as e:
-            raise InputError(f"{where}: 'target_modules' {wanted!r} is not a valid pattern ({e})") from e
+            raise InputError(f"{where}: 'target_modules' {target_modules!r} is not a valid pattern ({e})") from e
     else:
-        raise InputError(f"{where}: 'target_modules' must be a list of names or a pattern, found {wanted!r}")
-    found = set()
+        raise InputError(f"{where}: 'target_modules' must be a list of names or a pattern, found {target_modules!r}")
+    adapted = set()
     for path, module in modules.items():
         layers = [module.format(layer=layer) for layer in range(depth[path])]
         matched = [any(test.fullmatch(layer) for test in tests) for layer in layers]
         if all(matched):
-            found.add(path)
+            adapted.add(path)
         elif any(matched):
             raise InputError(
                 f"{where}: adapts {module.format(layer='…')} in some layers only; all or none is supported"
             )
-    if not found:
-        raise InputError(f"{where}: 'target_modules' {wanted!r} matches no projection of this model")
-    return frozenset(found)
+    if not adapted:
+        raise InputError(f"{where}: 'target_modules' {target_modules!r} matches no projection of this model")
+    return frozenset(adapted)

@@ -45,19 +45,19 @@ class Rotary:
         Raises:
             InputError: the kind is not one of `KINDS`, or a number it needs is missing.
         """
-        found = dict(architecture.get("rope_parameters") or architecture.get("rope_scaling") or {})
-        theta = found.pop("rope_theta", None) or architecture["rope_theta"]
-        kind = found.pop("rope_type", None) or found.pop("type", None) or "default"
+        rope = dict(architecture.get("rope_parameters") or architecture.get("rope_scaling") or {})
+        theta = rope.pop("rope_theta", None) or architecture["rope_theta"]
+        kind = rope.pop("rope_type", None) or rope.pop("type", None) or "default"
         if kind not in KINDS:
             raise InputError(f"config.json: rope type '{kind}' is not supported; allowed: {', '.join(KINDS)}")
         if kind == "llama3":
-            found.setdefault("original_max_position_embeddings", architecture.get("max_position_embeddings"))
+            rope.setdefault("original_max_position_embeddings", architecture.get("max_position_embeddings"))
         for name in NUMBERS[kind]:
-            if not isinstance(found.get(name), int | float) or isinstance(found[name], bool):
-                raise InputError(f"config.json: rope type '{kind}' needs a number '{name}', found {found.get(name)!r}")
-        if float(found.get("partial_rotary_factor", 1.0)) != 1.0:
+            if not isinstance(rope.get(name), int | float) or isinstance(rope[name], bool):
+                raise InputError(f"config.json: rope type '{kind}' needs a number '{name}', found {rope.get(name)!r}")
+        if float(rope.get("partial_rotary_factor", 1.0)) != 1.0:
             raise InputError("config.json: 'partial_rotary_factor' other than 1.0 is not supported for Llama models")
-        return cls(float(theta), kind, tuple((name, found[name]) for name in NUMBERS[kind]))
+        return cls(float(theta), kind, tuple((name, rope[name]) for name in NUMBERS[kind]))
 
     def to_hf(self) -> dict[str, Any]:
         """The keys `rope_theta` and `rope_scaling`, which every transformers version reads."""

@@ -40,8 +40,8 @@ def product(x: Float[Array, "..."], y: Float[Array, "..."], contract: Contractio
 
     def wide(x: jax.Array, y: jax.Array) -> jax.Array:
         padded = jnp.pad(x, ((0, missing), *((0, 0),) * (x.ndim - 1))) if missing else x
-        found = jax.lax.dot_general(padded, y, dimensions, preferred_element_type=jnp.float32).astype(dtype)
-        return found[: len(x)] if missing else found
+        result = jax.lax.dot_general(padded, y, dimensions, preferred_element_type=jnp.float32).astype(dtype)
+        return result[: len(x)] if missing else result
 
     return jax.lax.platform_dependent(x, y, cpu=wide, default=plain)
 
