@@ -97,15 +97,15 @@ def _explain(error: ValidationError) -> str:
     if problem["type"] == "value_error":  # raised by one of our own validators
         sentence = problem.get("ctx", {}).get("error")
         return f"{key}: {sentence}" if key else str(sentence)
-    found = problem["input"]
-    wanted = problem["msg"][0].lower() + problem["msg"][1:]
+    value = problem["input"]
+    rule = problem["msg"][0].lower() + problem["msg"][1:]
     if problem["msg"].startswith(_SHOULD):
         # a value of several kinds fails each of them: all that is allowed is named
         same = [other["msg"] for other in error.errors() if _place(other) == place and other["msg"].startswith(_SHOULD)]
         if len(same) > 1:
             kinds = dict.fromkeys(message.removeprefix(_SHOULD).partition(", ")[0] for message in same)
-            wanted = f"input should be {' or '.join(kinds)}"
-    return f"key '{key}': {wanted}, found {found!r} ({type(found).__name__})"
+            rule = f"input should be {' or '.join(kinds)}"
+    return f"key '{key}': {rule}, found {value!r} ({type(value).__name__})"
 
 
 def _place(problem: Any) -> list[str]:

@@ -40,8 +40,8 @@ class EvaluationTask:
             raise InputError(f"{where}: no examples; prepare a validation split, or leave the task out")
         unknown = [metric for metric in self.metrics if metric not in (RANKED, *TEXT_METRICS)]
         if unknown or not self.metrics:
-            found = f"metric '{unknown[0]}' is unknown" if unknown else "no metric is named"
-            raise InputError(f"{where}: {found}; allowed: {', '.join((RANKED, *TEXT_METRICS))}")
+            problem = f"metric '{unknown[0]}' is unknown" if unknown else "no metric is named"
+            raise InputError(f"{where}: {problem}; allowed: {', '.join((RANKED, *TEXT_METRICS))}")
         for item in self.items:
             _check_answers(item, self, f"{where}, example {item.example_id}")
 

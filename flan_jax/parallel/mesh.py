@@ -101,8 +101,8 @@ def _is_contiguous(mesh: Mesh) -> bool:
     """Whether each process holds one run of places along data × fsdp."""
     places = mesh.devices.reshape(-1, mesh.shape["tensor"])
     for process in {device.process_index for device in mesh.devices.flat}:
-        held = [i for i, row in enumerate(places) if any(device.process_index == process for device in row)]
-        if held != list(range(held[0], held[-1] + 1)):
+        rows = [i for i, row in enumerate(places) if any(device.process_index == process for device in row)]
+        if rows != list(range(rows[0], rows[-1] + 1)):
             return False
     return True
 
@@ -166,10 +166,10 @@ def host_rows(mesh: Mesh, rows: int) -> slice:
 
 def place_batch(host_batch: Mapping[str, np.ndarray], mesh: Mesh, rows: int) -> dict[str, jax.Array]:
     """Global arrays of `rows` rows on the mesh, from this process's rows of them (`host_rows`)."""
-    held = host_rows(mesh, rows)
+    own = host_rows(mesh, rows)
     sharding = batch_sharding(mesh)
     placed = {}
     for name, array in host_batch.items():
-        assert len(array) == held.stop - held.start, f"{name}: {len(array)} rows, this process feeds {held}"
+        assert len(array) == own.stop - own.start, f"{name}: {len(array)} rows, this process feeds {own}"
         placed[name] = jax.make_array_from_process_local_data(sharding, array, (rows, *array.shape[1:]))
     return placed

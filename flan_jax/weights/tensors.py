@@ -68,12 +68,12 @@ def _shards(directory: Path) -> list[Path]:
         if missing:
             raise InputError(f"weights '{directory}': shard '{missing[0]}' of the index is missing; fetch it again")
         return [directory / name for name in names]
-    found = sorted(directory.glob("*.safetensors"))
-    if len(found) == 1:
-        return found
-    if found:
+    files = sorted(directory.glob("*.safetensors"))
+    if len(files) == 1:
+        return files
+    if files:
         raise InputError(
-            f"weights '{directory}': {len(found)} safetensors files ({found[0].name}, {found[1].name} …) and no "
+            f"weights '{directory}': {len(files)} safetensors files ({files[0].name}, {files[1].name} …) and no "
             f"{INDEX}; add the index or leave one file"
         )
     pickles = sorted(p.name for p in directory.iterdir() if p.suffix.lower() in PICKLE_SUFFIXES)

