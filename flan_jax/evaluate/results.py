@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from flan_jax.errors import InputError
 from flan_jax.evaluate.protocol import Evaluation, OptionLikelihoods, Prediction, TaskResult
 from flan_jax.evaluate.questions import EvaluationItem
 from flan_jax.evaluate.subsets import TaskSubsets
+from flan_jax.files.whole import new_file
 
 RESULTS = "results.json"
 PREDICTIONS = "predictions.jsonl"
@@ -155,9 +155,5 @@ def _json(value: Any, *, indent: int | None = None) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with new_file(path) as temporary:
         temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
-"""Small files written whole or not at all, and hashes of large ones."""
+"""Files and folders written whole or not at all: under another name, which then becomes theirs."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,12 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         InputError: the disk refuses.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with new_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as e:
         raise InputError(f"file '{path}': cannot be written ({e.strerror}); free space or choose another folder") from e
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -63,6 +59,22 @@ def new_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         yield temporary
-        temporary.rename(path)
+        temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` that becomes it when the block ends well, and is removed when it does not.
+
+    What is at `path` already must be gone by the end of the block, or be an empty folder.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

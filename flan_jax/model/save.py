@@ -11,8 +11,6 @@ one shard of the output at most. One process exports; it may hold any mesh.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -27,7 +25,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
-from flan_jax.files.whole import write_json, write_text
+from flan_jax.files.whole import new_folder, write_json, write_text
 from flan_jax.model.adapters.lora import folded
 from flan_jax.model.adapters.peft import ADAPTER_CONFIG, ADAPTER_TENSORS
 from flan_jax.model.blueprint import blueprint_of, flat_parameters
@@ -215,16 +213,11 @@ def _new_folder(out: str | Path, prompts: Sequence[Sequence[int]]) -> Iterator[P
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "is not empty" if out.is_dir() else "is a file"
         raise InputError(f"export to '{out}': the folder {what}; remove it or give another")
-    folder = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        folder.mkdir(parents=True)
-        yield folder
-        # onto an empty folder of that name too
-        folder.replace(out)
+        with new_folder(out) as folder:
+            yield folder
     except OSError as e:
         raise InputError(f"export to '{out}': cannot be written ({e.strerror}); free space or choose another") from e
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _finish(folder: Path, parity: Parity, add_files: Callable[[Path], None] | None) -> None:

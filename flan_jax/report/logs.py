@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flan_jax.errors import InputError
+from flan_jax.files.whole import new_file
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
@@ -184,12 +185,8 @@ def _keep_lines(path: Path, last_step: int | None) -> None:
         lines = path.read_bytes().split(b"\n")[:-1]
         steps = [_read_line(line, path, number)["step"] for number, line in enumerate(lines, start=1)]
         kept = [line for line, step in zip(lines, steps, strict=True) if step <= last_step]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with new_file(path) as temporary:
         temporary.write_bytes(b"".join(line + b"\n" for line in kept))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_line(line: bytes, path: Path, number: int) -> dict[str, float]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,10 +29,12 @@ from flan_jax.data.spec.variant import split_variant
 from flan_jax.data.store.manifest import load_manifest
 from flan_jax.errors import InputError
 from flan_jax.evaluate.subsets import SUBSETS, StoreContents, subsets_text
+from flan_jax.files.whole import new_folder
 from flan_jax.report.progress import Advance, Display
 from flan_jax.runs.open import Text
 
 FOLDER = "contamination"
+REPORT, DUPLICATES = "report.json", "duplicates.jsonl"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,10 @@ def audit(config: Config, prepared: Prepared, text: Text, *, display: Display) -
     """
     if not prepared.evaluation:
         raise InputError("contamination: no task of the mixture has a validation split; name some in evaluation.tasks")
+    folder = Path(config.run.dir) / FOLDER
+    check_replaceable(folder)
     overlaps, duplicates = compare(config, prepared, text, display=display)
-    folder = write_folder(Path(config.run.dir) / FOLDER, config, prepared, overlaps, duplicates)
+    write_folder(folder, config, prepared, overlaps, duplicates)
     return Contamination(tuple(overlaps), duplicates, folder)
 
 
@@ -142,25 +145,37 @@ def write_folder(
         "training": [dataclasses.asdict(task) for task in duplicates.tasks],
         "shared": [dataclasses.asdict(pair) for pair in duplicates.shared],
     }
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        temporary.mkdir(parents=True)
-        (temporary / "report.json").write_text(
-            json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-        )
-        (temporary / SUBSETS).write_text(subsets, encoding="utf-8")
-        with (temporary / "duplicates.jsonl").open("w", encoding="utf-8") as file:
-            for group in duplicates.groups():
-                file.write(json.dumps(dataclasses.asdict(group), ensure_ascii=False) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        with new_folder(folder) as temporary:
+            (temporary / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            (temporary / SUBSETS).write_text(subsets, encoding="utf-8")
+            with (temporary / DUPLICATES).open("w", encoding="utf-8") as file:
+                for group in duplicates.groups():
+                    file.write(json.dumps(dataclasses.asdict(group), ensure_ascii=False) + "\n")
+            check_replaceable(folder)
+            shutil.rmtree(folder, ignore_errors=True)
     except OSError as e:
         raise InputError(
             f"contamination folder '{folder}': cannot be written ({e.strerror}); free space there, or set run.dir"
         ) from e
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuses to replace a folder that holds anything but what an audit writes.
+
+    Raises:
+        InputError: it does, or is no folder.
+    """
+    if not folder.is_dir():
+        names = [folder.name] if folder.exists() else []
+    else:
+        names = sorted({file.name for file in folder.iterdir()} - {REPORT, SUBSETS, DUPLICATES})
+    if names:
+        raise InputError(
+            f"contamination folder '{folder}': holds '{names[0]}', which no audit wrote, so nothing is replaced; move "
+            "it away, or set run.dir"
+        )
 
 
 def _overlap_fields(overlap: TaskOverlap) -> Mapping[str, Any]:

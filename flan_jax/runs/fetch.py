@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from flan_jax.errors import InputError
-from flan_jax.files.whole import read_json, write_json
+from flan_jax.files.whole import new_folder, read_json, write_json
 from flan_jax.model.files import open_weights, read_settings
 from flan_jax.text.tokenizer import load_tokenizer
 from flan_jax.weights.safetensors import write_tensors
@@ -61,22 +58,14 @@ def convert_gguf(
             raise InputError(f"folder '{directory}': exists and is not {path.name} in {dtype}; give another folder")
         return directory
     tokenizer, architecture = load_tokenizer(path), read_settings(path) | {"torch_dtype": dtype}
-    partial: Path | None = None
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        _write_converted(weights, partial, np.dtype(dtype))
-        tokenizer.save(partial)
-        write_json(partial / "config.json", architecture)
-        write_json(partial / record_path.name, origin)
-        partial.chmod(0o755)  # mkdtemp gives a private one
-        partial.rename(directory)
+        with new_folder(directory) as temporary:
+            _write_converted(weights, temporary, np.dtype(dtype))
+            tokenizer.save(temporary)
+            write_json(temporary / "config.json", architecture)
+            write_json(temporary / record_path.name, origin)
     except OSError as e:
         raise InputError(f"folder '{directory}': the converted model cannot be written ({e.strerror})") from e
-    finally:
-        if partial is not None:
-            with contextlib.suppress(OSError):
-                shutil.rmtree(partial)
     return directory
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from flan_jax.config import Config, differences
 from flan_jax.config_file import parse_config
 from flan_jax.errors import InputError
+from flan_jax.files.whole import new_file
 
 FILE = "metadata.json"
 _DIGEST = "digest"
@@ -73,12 +74,10 @@ def _digest(tree: Mapping[str, Any]) -> str:
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes a whole file or nothing: under another name, to the disk, then renamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
+    with new_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def check_resume(metadata: Metadata, config: Config, fingerprints: Mapping[str, str], where: str) -> None:

@@ -114,3 +114,12 @@ def test_a_second_run_replaces_the_first_and_gives_the_same(command, setting):
         written.append({path.name: path.read_bytes() for path in FOLDER.iterdir()})
     assert written[0] == written[1]
     assert [path.name for path in FOLDER.parent.iterdir() if "contamination" in path.name] == [FOLDER.name]
+
+
+def test_a_folder_with_something_of_the_user_s_own_is_not_replaced(command, setting):
+    _, words = setting
+    assert command("prepare", *words).code == 0
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "notes.txt").write_text("mine")
+    assert "holds 'notes.txt', which no audit wrote" in command.refused("contamination", *words)
+    assert (FOLDER / "notes.txt").read_text() == "mine"
