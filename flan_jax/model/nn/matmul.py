@@ -125,9 +125,10 @@ def _unembed_backward(residuals: tuple[jax.Array, jax.Array], cotangent: jax.Arr
     inner = ((cotangent.ndim - 1,), (0,))
     hidden_gradient = product(cotangent, table.astype(hidden.dtype), inner, jnp.float32).astype(hidden.dtype)
     # [D, rows] × [rows, V], both read row by row. The barriers keep the transpositions before and after out of the
-    # product: the compiler would fold them in, and jax 0.10 on CPU has no bfloat16 kernel for what comes of it
+    # product: the compiler would fold them in, and jax 0.10 on CPU has no bfloat16 kernel for what comes of it. The
+    # first holds only with an axis more, taken off behind it
     rows_rd, rows_rv = (x.reshape(-1, x.shape[-1]) for x in (hidden, cotangent))
-    columns_dr = jax.lax.optimization_barrier(rows_rd.T)
+    columns_dr = jax.lax.optimization_barrier(rows_rd[None].swapaxes(1, 2))[0]
     table_gradient_dv = jnp.einsum("dr,rv->dv", columns_dr, rows_rv, preferred_element_type=jnp.float32)
     return hidden_gradient, jax.lax.optimization_barrier(table_gradient_dv).T.astype(table.dtype)
 
