@@ -24,7 +24,7 @@ from flan_jax.report.scores import results_table
 from flan_jax.runs.configs import ConfigFile
 from flan_jax.runs.fetch import VERSION, WHEEL, fetch_quickstart
 from flan_jax.runs.measure import evaluation_folder, evaluation_tasks, make_evaluator, measure
-from flan_jax.runs.model import OpenModel, check_model
+from flan_jax.runs.model import OpenModel
 from flan_jax.runs.open import start_jax
 from flan_jax.runs.prepare import spare_processes
 from flan_jax.runs.run import Run, watched
@@ -58,7 +58,7 @@ def run(source: ConfigFile) -> None:
     console.print(f"{len(prepared.train)} tasks, {examples:,} examples; held out: {', '.join(config.data.hold_out)}")
 
     _headline(console, started, "the model as it is")
-    blueprint, mesh = check_model(config, text)
+    blueprint, mesh = run.check()
     parts = create(config, mesh, blueprint)
     evaluator = make_evaluator(config, text, parts, mesh, tasks)
     before = measure(evaluator, parts, label="untuned", display=display)

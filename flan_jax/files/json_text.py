@@ -1,4 +1,4 @@
-"""The one door for JSON from elsewhere: whatever is wrong with it is told in a sentence, with its line."""
+"""JSON of data from elsewhere: whatever is wrong with it is told in a sentence, with its line."""
 
 from __future__ import annotations
 

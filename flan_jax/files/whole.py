@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,28 @@ def new_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def refuse_foreign(folder: Path, own: re.Pattern[str], where: str, remedy: str, *, mark: str | None = None) -> None:
+    """Refuses to replace what is not ours: a folder that holds anything but files of our names, a link, or a file.
+
+    Args:
+        folder: that is to be replaced; a missing or empty one may be.
+        own: every name that we write in it.
+        where: opens the error sentence.
+        remedy: ends it.
+        mark: a file that must be there, if any is.
+
+    Raises:
+        InputError: what is there was not made by us.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"{where} '{folder}': is no folder of its own, so nothing is replaced; {remedy}")
+    names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in names if not own.fullmatch(name)]
+    if foreign or (names and mark is not None and mark not in names):
+        what = f"holds '{foreign[0]}'" if foreign else f"has no {mark}"
+        raise InputError(f"{where} '{folder}': {what}, so it was not made here and nothing is replaced; {remedy}")
 
 
 @contextlib.contextmanager

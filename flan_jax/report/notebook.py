@@ -6,7 +6,6 @@ is enough for a bar.
 
 from __future__ import annotations
 
-import importlib
 import io
 from types import TracebackType
 
@@ -24,8 +23,9 @@ class NotebookReport(ProgressReport):
 
     def __init__(self, what: str, total: int, /, *, done: int = 0, passing: bool = False) -> None:
         """Starts at `done` of `total`, as `ProgressReport`."""
-        # by name: IPython is there in every notebook, and needed nowhere else
-        self._ipython = importlib.import_module("IPython.display")
+        from IPython import display  # late: there in every notebook, and needed nowhere else
+
+        self._ipython = display
         canvas = Console(
             file=io.StringIO(), record=True, width=_WIDTH, force_terminal=True, color_system="truecolor",
             force_jupyter=False,
@@ -34,7 +34,9 @@ class NotebookReport(ProgressReport):
         self._last_drawn = self._clock()
 
     def __enter__(self) -> NotebookReport:
-        self._cell = self._ipython.display(self._drawing(), display_id=True)
+        cell = self._ipython.display(self._drawing(), display_id=True)
+        assert cell is not None, "IPython gives a handle to what has an id"
+        self._cell = cell
         return self
 
     def __exit__(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from flan_jax.data.spec.variant import split_variant
 from flan_jax.data.store.manifest import load_manifest
 from flan_jax.errors import InputError
 from flan_jax.evaluate.subsets import SUBSETS, StoreContents, subsets_text
-from flan_jax.files.whole import new_folder
+from flan_jax.files.whole import new_folder, refuse_foreign
 from flan_jax.report.progress import Advance, Display
 from flan_jax.runs.open import Text
 
@@ -62,12 +63,12 @@ def audit(config: Config, prepared: Prepared, text: Text, *, display: Display) -
 
     Raises:
         InputError: nothing is evaluated, a source cannot be read here or gives other examples than the store was made
-            of, or the folder cannot be written.
+            of, or the folder cannot be written or holds something that no audit wrote.
     """
     if not prepared.evaluation:
         raise InputError("contamination: no task of the mixture has a validation split; name some in evaluation.tasks")
     folder = Path(config.run.dir) / FOLDER
-    check_replaceable(folder)
+    _check_replaceable(folder)
     overlaps, duplicates = compare(config, prepared, text, display=display)
     write_folder(folder, config, prepared, overlaps, duplicates)
     return Contamination(tuple(overlaps), duplicates, folder)
@@ -125,7 +126,7 @@ def store_contents(prepared: Prepared) -> StoreContents:
 
 def write_folder(
     folder: Path, config: Config, prepared: Prepared, overlaps: Sequence[TaskOverlap], duplicates: Duplicates
-) -> Path:
+) -> None:
     """Writes all results under another name, which then takes the place of an earlier folder.
 
     Raises:
@@ -152,30 +153,17 @@ def write_folder(
             with (temporary / DUPLICATES).open("w", encoding="utf-8") as file:
                 for group in duplicates.groups():
                     file.write(json.dumps(dataclasses.asdict(group), ensure_ascii=False) + "\n")
-            check_replaceable(folder)
+            _check_replaceable(folder)
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as e:
         raise InputError(
             f"contamination folder '{folder}': cannot be written ({e.strerror}); free space there, or set run.dir"
         ) from e
-    return folder
 
 
-def check_replaceable(folder: Path) -> None:
-    """Refuses to replace a folder that holds anything but what an audit writes.
-
-    Raises:
-        InputError: it does, or is no folder.
-    """
-    if not folder.is_dir():
-        names = [folder.name] if folder.exists() else []
-    else:
-        names = sorted({file.name for file in folder.iterdir()} - {REPORT, SUBSETS, DUPLICATES})
-    if names:
-        raise InputError(
-            f"contamination folder '{folder}': holds '{names[0]}', which no audit wrote, so nothing is replaced; move "
-            "it away, or set run.dir"
-        )
+def _check_replaceable(folder: Path) -> None:
+    own = re.compile("|".join(map(re.escape, (REPORT, SUBSETS, DUPLICATES))))
+    refuse_foreign(folder, own, "contamination folder", "move it away, or set run.dir")
 
 
 def _overlap_fields(overlap: TaskOverlap) -> Mapping[str, Any]:

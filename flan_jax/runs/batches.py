@@ -59,7 +59,8 @@ class Batches:
                 the rows, or the position is of other data.
         """
         if isinstance(config, RunData):
-            assert not settings, "a RunData has its settings already"
+            if settings:
+                raise InputError(f"setting '{next(iter(settings))}': a run has its settings already; give it there")
             self.data = config
         else:
             self.data = RunData(config, say=say, progress=progress, **settings)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flan_jax.config import Config
 from flan_jax.errors import InputError
+from flan_jax.files.cache import cache_folder
 
 if TYPE_CHECKING:
     from flan_jax.data.prepare.encode import Encoder
@@ -68,7 +67,7 @@ def start_jax(config: Config) -> None:
     multihost.start()
     folder = config.logging.compilation_cache
     if folder is None:
-        folder = str(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flan-jax" / "compilation")
+        folder = str(cache_folder("compilation"))
     if folder:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -90,7 +90,6 @@ class Run(RunData):
         Raises:
             InputError: an unknown family, a LoRA target that matches nothing, or a mesh that does not fit.
         """
-        self._start()
         return parameters(*self.check())
 
     def train(self, on_metrics: OnMetrics | None = None) -> Trained:
@@ -104,7 +103,6 @@ class Run(RunData):
             NotFiniteError: the loss became NaN or infinite; the last checkpoint is kept.
             StoppedError: SIGTERM or SIGINT; the state is saved, and the same call goes on from there.
         """
-        self._start()
         blueprint, mesh = self.check()
         prepared = self.prepared
         parts = create(self.config, mesh, blueprint)

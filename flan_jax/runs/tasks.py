@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -134,13 +134,16 @@ def check_tasks(specs: Sequence[TaskSpec], *, num_records: int = 20, display: Di
         num_records: records tried of each.
         display: shows how far it is.
     """
-    checks = []
-    with display("check", len(specs), passing=True) as advance:
+    return [check_task(spec, num_records=num_records) for spec in _shown("check", specs, display)]
+
+
+def _shown(what: str, specs: Sequence[TaskSpec], display: Display) -> Iterator[TaskSpec]:
+    """The tasks, each named while it is at work."""
+    with display(what, len(specs), passing=True) as advance:
         for spec in specs:
             advance(0, spec.name)
-            checks.append(check_task(spec, num_records=num_records))
+            yield spec
             advance()
-    return checks
 
 
 def write_task_page(
@@ -158,12 +161,7 @@ def write_task_page(
         InputError: records of another form, no tokenizer there, or a file that cannot be written.
     """
     count = None if tokenizer is None else token_count(tokenizer)
-    views = []
-    with display("page", len(specs), passing=True) as advance:
-        for spec in specs:
-            advance(0, spec.name)
-            views.append(task_view(spec, count=count))
-            advance()
+    views = [task_view(spec, count=count) for spec in _shown("page", specs, display)]
     names = {spec.cluster for spec in specs}
     clusters = {name: dataclasses.replace(registry.get_cluster(name), kin=kin_of(name)) for name in names}
     write_text(out, task_page(views, clusters, tokenizer=tokenizer and Path(tokenizer).name))

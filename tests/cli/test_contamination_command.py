@@ -121,5 +121,7 @@ def test_a_folder_with_something_of_the_user_s_own_is_not_replaced(command, sett
     assert command("prepare", *words).code == 0
     FOLDER.mkdir(parents=True)
     (FOLDER / "notes.txt").write_text("mine")
-    assert "holds 'notes.txt', which no audit wrote" in command.refused("contamination", *words)
+    assert "holds 'notes.txt', so it was not made here and nothing is replaced" in command.refused(
+        "contamination", *words
+    )
     assert (FOLDER / "notes.txt").read_text() == "mine"

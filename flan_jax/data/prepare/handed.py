@@ -12,6 +12,7 @@ import pickle
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flan_jax.config import Config
@@ -51,7 +52,7 @@ class Handed:
             names = ", ".join(f"'{name}'" for name, spec in self.resolved.specs.items() if not _travels(spec))
             raise InputError(
                 f"task {names}: its functions cannot be handed to the process that prepares ({e}); let them hold no "
-                "open files, locks or cached functions, or prepare in this process first"
+                "open files, locks or cached functions, or prepare first: 'flan-jax prepare CONFIG', or Run.prepare()"
             ) from e
         return pickle.dumps(((sys.path, loaded_files(), self.config.data.modules), handed))
 
@@ -74,7 +75,8 @@ def unpack(data: bytes) -> Handed:
     """
     (path, files, modules), handed = pickle.loads(data)
     sys.path += [folder for folder in path if folder not in sys.path]
-    load_as(files)
+    # under the names that they have there; on another machine they may lie elsewhere, where `data.modules` says
+    load_as({name: file for name, file in files.items() if Path(file).exists()})
     load_modules(modules)
     return pickle.loads(handed)
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from flan_jax.data.spec.task import TOKEN_IDS
 from flan_jax.errors import InputError
 from flan_jax.files.addresses import content_hash, is_folder, list_folder, open_bytes
+from flan_jax.files.json_text import parse_json
 
 if TYPE_CHECKING:
     from flan_jax.data.sources.tfrecord import Values
@@ -145,10 +145,7 @@ class SeqioCacheSource:
         if name not in self._files:
             raise InputError(f"{where}: is missing; copy the folder again")
         with open_bytes(self._files[name]) as stream:
-            try:
-                tree = json.loads(stream.read())
-            except ValueError as e:
-                raise InputError(f"{where}: is no valid JSON ({e}); copy it again") from e
+            tree = parse_json(stream.read(), where, "copy it again")
         if not isinstance(tree, dict):
             raise InputError(f"{where}: must hold an object, found {type(tree).__name__}; copy it again")
         return tree

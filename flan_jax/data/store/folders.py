@@ -20,34 +20,20 @@ from pathlib import Path
 from typing import IO
 
 from flan_jax.data.store.manifest import MANIFEST_NAME, refusing_bad_disk
-from flan_jax.errors import InputError
+from flan_jax.files.whole import refuse_foreign
 
 # every name that a finished folder has or had in it
 _OWN_NAME = re.compile(r"\.?(manifest\.json|lengths\.npz|evaluation\.jsonl|shard-\d+)(\..+)?")
 
 
 def check_replaceable(directory: Path) -> None:
-    """Refuses to replace what was not prepared here: a folder of ours has a manifest, and our files alone.
+    """Refuses to replace what was not prepared here: a folder of the store has a manifest, and our files alone.
 
     Raises:
         InputError: it is a link or a file, has no manifest, or holds something else; it is named.
     """
-    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
-        raise InputError(f"{_where(directory)} is no folder of its own; {_REMEDY}")
-    if not directory.exists():
-        return
-    names = sorted(file.name for file in directory.iterdir())
-    foreign = [name for name in names if not _OWN_NAME.fullmatch(name)]
-    if foreign or (names and MANIFEST_NAME not in names):
-        what = f"holds '{foreign[0]}'" if foreign else f"has no {MANIFEST_NAME}"
-        raise InputError(f"{_where(directory)} {what}, so it was not prepared here and is left as it is; {_REMEDY}")
-
-
-_REMEDY = "move it away, or set data.store to another folder"
-
-
-def _where(directory: Path) -> str:
-    return f"token store: '{directory}' is to be written and"
+    remedy = "move it away, or set data.store to another folder"
+    refuse_foreign(directory, _OWN_NAME, "token store", remedy, mark=MANIFEST_NAME)
 
 
 class WorkFolder:

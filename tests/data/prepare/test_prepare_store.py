@@ -352,7 +352,7 @@ def test_a_folder_of_the_user_s_own_is_never_replaced(tmp_path, make, problem: s
     train.mkdir(parents=True)
     make(train)
     kept = files(tmp_path)
-    with pytest.raises(InputError, match=rf"'{train}' is to be written and {problem}, so it was not prepared here"):
+    with pytest.raises(InputError, match=rf"'{train}': {problem}, so it was not made here and nothing is replaced"):
         prepare(run, TEXT, resolve_run(run))
     assert files(tmp_path) == kept
 
@@ -364,7 +364,7 @@ def test_a_stale_folder_with_a_file_of_the_user_s_own_is_not_replaced(tmp_path):
     train = tmp_path / "run" / "store" / task.folder / "train"
     (train / "notes.txt").write_text("mine")
     object.__setattr__(task, "source", IterableSource(records, version="2"))
-    with pytest.raises(InputError, match=r"holds 'notes.txt', so it was not prepared here"):
+    with pytest.raises(InputError, match=r"holds 'notes.txt', so it was not made here and nothing is replaced"):
         prepare(run, TEXT, resolve_run(run))
     assert (train / "notes.txt").read_text() == "mine"
     (train / "notes.txt").unlink()

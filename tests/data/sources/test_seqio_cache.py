@@ -196,7 +196,10 @@ def test_ids_reach_the_store(tmp_path: Path):
         (lambda f: (f / "COMPLETED").unlink(), "holds no file COMPLETED, so seqio_cache_tasks did not end"),
         (lambda f: (f / "info.train.json").unlink(), "holds no info.SPLIT.json; give the folder of one task"),
         (lambda f: (f / "stats.train.json").unlink(), "'stats.train.json': is missing"),
-        (lambda f: (f / "info.train.json").write_text("{"), "'info.train.json': is no valid JSON"),
+        (
+            lambda f: (f / "info.train.json").write_text("{"),
+            "'info.train.json': no valid JSON .Expecting property name .*at column 2., found '{'; copy it again",
+        ),
         (lambda f: (f / "info.train.json").write_text("{}"), "states no num_shards and features"),
         (
             lambda f: (f / "train.tfrecord-00001-of-00002").unlink(),
